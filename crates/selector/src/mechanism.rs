@@ -50,6 +50,14 @@ impl Mechanism {
         }
     }
 
+    /// The first descriptor number it cannot watch, if there is one (`FD_SETSIZE` for select(2)).
+    pub const fn limit(self) -> Option<i32> {
+        match self {
+            Self::Select => Some(1024),
+            _ => None,
+        }
+    }
+
     pub(crate) fn open(self) -> io::Result<Box<dyn Backend>> {
         system::open(self)
     }

@@ -1,0 +1,160 @@
+//! The one door between the runtime and the world.
+//!
+//! An engine owns every descriptor it opened and every buffer the kernel can see; above it there are
+//! only names. It is completion-shaped: an [`Op`] says "do this", a [`Done`] says "it is done". The
+//! *six laws* hold on every engine, and a test file each proves it:
+//!
+//! 1. **Only `wait` sleeps.** Nothing else blocks or runs user code.
+//! 2. **Exactly once.** A pending ticket finishes once (with an error if its socket is closed), unless cancelled.
+//! 3. **Cancelling loses nothing.** What arrived for a cancelled operation goes to the next one.
+//! 4. **In order.** Operations on one direction of one socket finish in the order submitted.
+//! 5. **Never early.** Time does not run backwards; timeouts round up.
+//! 6. **Stale names fail.** A name used after `close` is an error, never someone else's data.
+
+mod address;
+mod attempt;
+mod bell;
+mod helpers;
+mod kernel;
+mod lane;
+mod linger;
+pub mod memory;
+mod names;
+mod op;
+mod operations;
+mod plan;
+mod pool;
+mod question;
+mod random;
+mod readiness;
+mod slot;
+mod socket;
+mod system;
+
+use std::io::{self, IoSlice};
+use std::time::Instant;
+
+pub use address::{Address, ParseAddressError, UnixName};
+pub use bell::Bell;
+pub use op::{Direction, Done, Failed, Op, Submitted, Work};
+pub use plan::{Close, Descriptor, Listen, Plan};
+pub use pool::{Lease, Pool};
+pub use question::{Fact, Question, Setting};
+pub use socket::{Socket, Ticket};
+pub use switchboard_selector::Mechanism;
+
+/// Opens the best engine this system has.
+///
+/// # Errors
+///
+/// When no mechanism could be opened: the process is out of descriptors or memory.
+pub fn best() -> io::Result<Box<dyn Engine>> {
+    Ok(Box::new(readiness::Readiness::new(system::System::new()?)))
+}
+
+/// Opens the engine on the mechanism named.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::Unsupported`] when this system lacks the mechanism, otherwise as [`best`].
+pub fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
+    Ok(Box::new(readiness::Readiness::new(system::System::with(mechanism)?)))
+}
+
+/// What a runtime asks of the world. Object-safe; the mechanism is a value, not a type.
+///
+/// Every method but [`wait`](Engine::wait) answers at once.
+pub trait Engine {
+    /// What this engine runs on, in one word: `epoll`, `poll`, `select`, `memory`.
+    fn name(&self) -> &str;
+
+    /// The pass's time: stands still between two waits, so that all that one pass does shares one moment.
+    fn now(&self) -> Instant;
+
+    /// This very moment. Deadlines start from here.
+    fn clock(&self) -> Instant;
+
+    /// Sixty-four random bits: good for spreading and shuffling, not for secrets.
+    fn random(&mut self) -> u64;
+
+    /// Opens a socket, or takes over a descriptor.
+    ///
+    /// # Errors
+    ///
+    /// What `socket(2)`, `bind(2)` and `listen(2)` answer: address in use, permission denied, out of descriptors.
+    fn open(&mut self, plan: Plan) -> io::Result<Socket>;
+
+    /// Answers a question about a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::NotFound`] for a stale name; otherwise what the system answers.
+    fn ask(&mut self, socket: Socket, question: Question) -> io::Result<Fact>;
+
+    /// Changes an option of a socket.
+    ///
+    /// # Errors
+    ///
+    /// As [`ask`](Engine::ask).
+    fn set(&mut self, socket: Socket, setting: Setting) -> io::Result<()>;
+
+    /// Closes a socket. Its name is stale from here on. Closing a stale name does nothing.
+    ///
+    /// Operations that wait on it finish with [`io::ErrorKind::ConnectionAborted`]; only with
+    /// [`Close::Gently`] do sends that were submitted go on, and finish as they would have.
+    fn close(&mut self, socket: Socket, how: Close);
+
+    /// How many sockets are still being closed gently, in the background of [`wait`](Engine::wait).
+    fn closing(&self) -> usize;
+
+    /// When [`wait`](Engine::wait) has something of its own to do, whatever the sockets do: a moment that is over
+    /// if something has finished already, or the end of a gentle close. For those who sleep elsewhere.
+    fn due(&self) -> Option<Instant>;
+
+    /// Receives into a borrowed slice, without waiting. Zero means that the peer has ended its side.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] when nothing is there, or when a submitted operation waits for the
+    /// same bytes; then submit a [`Op::Ready`] and come back when it is done.
+    fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize>;
+
+    /// Sends what fits of some borrowed slices, without waiting, and says how many bytes were taken.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] when nothing fits, or when a submitted send is still on its way.
+    fn try_send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Begins an operation: it is done at once, or a ticket names it until it is.
+    fn submit(&mut self, op: Op) -> Submitted;
+
+    /// Sleeps until an operation finishes, `until` has come or the [`Bell`] is rung, and appends the
+    /// tickets of what finished. May return early with nothing; never sleeps while something is finished.
+    /// `None` waits without a limit.
+    ///
+    /// # Errors
+    ///
+    /// Only what makes the engine unusable: used in a forked child, or the kernel refused the wait.
+    fn wait(&mut self, until: Option<Instant>, finished: &mut Vec<Ticket>) -> io::Result<()>;
+
+    /// Takes the outcome of a finished operation; its ticket is stale from here on.
+    ///
+    /// # Errors
+    ///
+    /// How the operation failed, with what was given to it. [`io::ErrorKind::NotFound`] for a stale ticket,
+    /// [`io::ErrorKind::WouldBlock`] for one that has not finished (it stays valid).
+    fn take(&mut self, ticket: Ticket) -> Result<Done, Failed>;
+
+    /// Gives an operation up. Its ticket is stale from here on; cancelling a stale ticket does nothing.
+    ///
+    /// Nothing is lost: what was finished and not taken goes back to the head of its lane. A send, connect
+    /// or shutdown goes on in the background. A [`Op::Call`] that runs is not interrupted; its result is dropped.
+    fn cancel(&mut self, ticket: Ticket);
+
+    /// A bell that ends a wait, from any thread.
+    fn bell(&self) -> Bell;
+
+    /// The pool that the buffers of received data come from; buffers to send may come from it, too.
+    fn pool(&self) -> &Pool;
+}

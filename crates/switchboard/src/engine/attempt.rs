@@ -1,0 +1,273 @@
+//! Try it now: every operation on a socket, once, without waiting.
+//!
+//! This is the half of "readiness imitates completion" that does the work; [`readiness`](super::readiness)
+//! does the waiting. `None` means "it would block": the operation keeps its place and is tried again when
+//! the lamp lights. A send keeps what it has sent so far by advancing its own parts.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+
+use super::kernel::{Kernel, Role};
+use super::slot::{Slot, Slots};
+use super::{Address, Close, Direction, Done, Lease, Op, Pool, Socket};
+
+/// The sockets of an engine, and what trying them takes.
+pub(super) struct Sockets<K> {
+    pub(super) kernel: K,
+    pub(super) slots: Slots,
+    pub(super) pool: Pool,
+}
+
+/// How an attempt ended; `None` if it would have blocked.
+type Attempt = Option<io::Result<Done>>;
+
+impl<K: Kernel> Sockets<K> {
+    /// The socket of that name, if it is still anybody's to use.
+    pub(super) fn open(&mut self, socket: Socket) -> io::Result<&mut Slot> {
+        self.slots.get_mut(socket).filter(|slot| slot.closing.is_none()).ok_or_else(stale)
+    }
+
+    /// Tries an operation on a socket, which must be the front of its lane or alone.
+    pub(super) fn attempt(&mut self, op: &mut Op) -> Attempt {
+        let direction = op.direction();
+        let socket = op.socket()?;
+        let slot = self.slots.get_mut(socket)?;
+        if let Some(outcome) = slot.lane(direction).serve(op, &self.pool) {
+            return Some(outcome);
+        }
+        if *slot.dry(direction) && !matches!(op, Op::Accept { wait: false, .. }) {
+            return None;
+        }
+        match op {
+            Op::Accept { wait, .. } => self.accept(socket, *wait),
+            Op::Connect { to, .. } => self.connect(socket, to),
+            Op::Recv { max, peek, .. } => self.recv(socket, *max, *peek),
+            Op::Send { parts, .. } => self.send(socket, parts),
+            Op::RecvFrom { max, .. } => self.recv_from(socket, *max),
+            Op::SendTo { to, part, .. } => self.send_to(socket, to, part),
+            Op::Shutdown { how, .. } => Some(self.shutdown(socket, *how).map(|()| Done::Shutdown)),
+            Op::Ready { direction, .. } => self.ready(socket, *direction),
+            // Whoever takes the outcome takes the descriptor; until then the socket is whole.
+            Op::Release { .. } => Some(Ok(Done::Ready)),
+            Op::Resolve { .. } | Op::Signal { .. } | Op::Call { .. } => None,
+        }
+    }
+
+    fn accept(&mut self, socket: Socket, wait: bool) -> Attempt {
+        match self.kernel.accept(socket) {
+            Ok((child, kind, peer)) => {
+                self.slots.insert(child, Slot::new(kind, true));
+                Some(Ok(Done::Accepted { socket: child, peer }))
+            }
+            Err(error) if would_block(&error) => {
+                self.slots[socket].note_dry(Direction::Read);
+                if wait { None } else { Some(Err(error)) }
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn connect(&mut self, socket: Socket, to: &Address) -> Attempt {
+        let slot = &mut self.slots[socket];
+        let answer = if slot.connecting {
+            self.kernel.connected(socket)
+        } else {
+            slot.connecting = true;
+            self.kernel.connect(socket, to)
+        };
+        match answer {
+            Err(error) if would_block(&error) => {
+                slot.note_dry(Direction::Write);
+                None
+            }
+            answer => {
+                slot.connecting = false;
+                slot.connected = answer.is_ok();
+                Some(answer.map(|()| Done::Connected))
+            }
+        }
+    }
+
+    fn recv(&mut self, socket: Socket, max: usize, peek: bool) -> Attempt {
+        let mut lease = self.pool.lend();
+        let max = max.min(lease.spare().len());
+        match self.receive(socket, &mut lease.spare()[..max], peek) {
+            Ok(0) => Some(Ok(Done::Received { lease: Lease::empty() })),
+            Ok(count) => {
+                lease.fill(count);
+                Some(Ok(Done::Received { lease }))
+            }
+            Err(error) if would_block(&error) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// One receive from the kernel.
+    pub(super) fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> io::Result<usize> {
+        let slot = &mut self.slots[socket];
+        match self.kernel.recv(socket, into, peek) {
+            Ok(0) => slot.note_end(),
+            Ok(count) => {
+                if !peek {
+                    slot.note_moved(Direction::Read, count, into.len());
+                }
+                Ok(count)
+            }
+            Err(error) if would_block(&error) => {
+                slot.note_dry(Direction::Read);
+                Err(error)
+            }
+            Err(error) => Err(slot.note_error(error)),
+        }
+    }
+
+    fn send(&mut self, socket: Socket, parts: &mut Vec<Lease>) -> Attempt {
+        let mut budget = SEND_BUDGET;
+        loop {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let (mut filled, mut wanted) = (0, 0);
+            for part in parts.iter().filter(|part| !part.is_empty()).take(SLICES) {
+                slices[filled] = IoSlice::new(part);
+                (filled, wanted) = (filled + 1, wanted + part.len());
+            }
+            if filled == 0 {
+                let bytes = std::mem::take(&mut self.slots[socket].sent);
+                return Some(Ok(Done::Sent { bytes, parts: std::mem::take(parts) }));
+            }
+            if budget == 0 {
+                return None;
+            }
+            match self.transmit(socket, &slices[..filled], wanted) {
+                Ok(count) => {
+                    advance(parts, count);
+                    self.slots[socket].sent += count;
+                    budget = budget.saturating_sub(count);
+                }
+                Err(error) if would_block(&error) => return None,
+                Err(error) => {
+                    self.slots[socket].sent = 0;
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// One send to the kernel, of slices that are `wanted` bytes together.
+    pub(super) fn transmit(
+        &mut self,
+        socket: Socket,
+        parts: &[IoSlice<'_>],
+        wanted: usize,
+    ) -> io::Result<usize> {
+        let slot = &mut self.slots[socket];
+        match self.kernel.send(socket, parts) {
+            Ok(count) => {
+                slot.note_moved(Direction::Write, count, wanted);
+                Ok(count)
+            }
+            Err(error) if would_block(&error) => {
+                slot.note_dry(Direction::Write);
+                Err(error)
+            }
+            Err(error) => Err(slot.note_error(error)),
+        }
+    }
+
+    fn recv_from(&mut self, socket: Socket, max: usize) -> Attempt {
+        let mut lease = self.pool.lend_at_least(max);
+        match self.kernel.recv_from(socket, &mut lease.spare()[..max]) {
+            Ok((length, from)) => {
+                lease.fill(length.min(max));
+                Some(Ok(Done::Datagram { lease, from, truncated: length > max }))
+            }
+            Err(error) if would_block(&error) => {
+                self.slots[socket].note_dry(Direction::Read);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    fn send_to(&mut self, socket: Socket, to: &Address, part: &mut Lease) -> Attempt {
+        match self.kernel.send_to(socket, part, to) {
+            Ok(bytes) => {
+                part.advance(bytes);
+                let part = std::mem::replace(part, Lease::empty());
+                Some(Ok(Done::Sent { bytes, parts: vec![part] }))
+            }
+            Err(error) if would_block(&error) => {
+                self.slots[socket].note_dry(Direction::Write);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Ends a direction. A connection that is gone has no direction left to end, on any system.
+    pub(super) fn shutdown(&mut self, socket: Socket, how: Shutdown) -> io::Result<()> {
+        match self.kernel.shutdown(socket, how) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected && self.slots[socket].connected => {
+                Ok(())
+            }
+            answer => answer,
+        }
+    }
+
+    fn ready(&mut self, socket: Socket, direction: Direction) -> Attempt {
+        match self.kernel.ready(socket, direction) {
+            Ok(true) => Some(Ok(Done::Ready)),
+            Ok(false) => {
+                self.slots[socket].note_dry(direction);
+                None
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Closes a socket for good, with all that arrived on it for nobody.
+    pub(super) fn end(&mut self, socket: Socket, reset: bool) {
+        let Some(mut slot) = self.slots.remove(socket) else { return };
+        self.kernel.close(socket, reset);
+        for arrival in slot.read.arrived.drain(..) {
+            if let super::lane::Arrival::Connection { socket, .. } = arrival {
+                self.end(socket, false);
+            }
+        }
+    }
+
+    /// Whether closing it can be gentle: only a stream that has not ended has something to be gentle with.
+    pub(super) fn needs_time(&mut self, socket: Socket, how: Close) -> bool {
+        let slot = &self.slots[socket];
+        matches!(how, Close::Gently { .. })
+            && slot.kind.role == Role::Stream
+            && slot.broken.is_none()
+            && !(slot.ended && slot.write.waiting.is_empty())
+    }
+}
+
+/// Drops `count` bytes from the front of some parts.
+fn advance(parts: &mut [Lease], mut count: usize) {
+    for part in parts {
+        let here = count.min(part.len());
+        part.advance(here);
+        count -= here;
+        if count == 0 {
+            break;
+        }
+    }
+}
+
+pub(super) fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// The error of a name that is used after its socket was closed.
+pub(super) fn stale() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "no such socket: it was closed or released")
+}
+
+/// How many parts go into one system call. Linux takes 1,024; past a few the copying is what costs.
+const SLICES: usize = 16;
+
+/// How many bytes one send may hand over before others get their turn.
+const SEND_BUDGET: usize = 1 << 20;

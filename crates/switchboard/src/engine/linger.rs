@@ -1,0 +1,95 @@
+//! Closing gently: what was submitted is sent, then FIN, then the peer's input is read away, then close.
+//!
+//! Without the reading away, unread input makes `close(2)` send RST, and the peer's kernel throws away
+//! whatever of our reply its program has not read yet. It goes on in the background of `wait`, bounded in
+//! bytes and in time; see [`Close::Gently`](super::Close::Gently).
+
+use std::net::Shutdown;
+use std::time::Duration;
+
+use super::attempt::would_block;
+use super::kernel::Kernel;
+use super::readiness::{Readiness, closed};
+use super::slot::Closing;
+use super::{Direction, Socket};
+
+impl<K: Kernel> Readiness<K> {
+    /// Begins to close a stream. Its name is stale from here on, but its sends go on.
+    pub(super) fn close_gently(&mut self, socket: Socket, bytes: usize, time: Duration) {
+        let now = self.sockets.kernel.clock();
+        let until = now.checked_add(time).unwrap_or(now + Duration::from_secs(86_400));
+        let slot = &mut self.sockets.slots[socket];
+        slot.closing = Some(Closing { until, bytes, fin: false });
+        self.closing.insert((until, socket));
+        let readers = std::mem::take(&mut slot.read.waiting);
+        for ticket in readers {
+            self.operations.finish(ticket, Err(closed()), &mut slot.read);
+        }
+        self.go_on_closing(socket);
+    }
+
+    /// Takes the next steps of a gentle close, if that is what the socket is in.
+    pub(super) fn go_on_closing(&mut self, socket: Socket) {
+        let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
+        if !slot.write.waiting.is_empty() {
+            return;
+        }
+        let Some(closing) = &mut slot.closing else { return };
+        if !closing.fin {
+            closing.fin = true;
+            if self.sockets.shutdown(socket, Shutdown::Write).is_err() {
+                return self.finish_closing(socket);
+            }
+        }
+        self.read_away(socket);
+    }
+
+    fn read_away(&mut self, socket: Socket) {
+        let mut lease = self.sockets.pool.lend();
+        for _ in 0..READS_PER_TURN {
+            let slot = &mut self.sockets.slots[socket];
+            let Some(closing) = &mut slot.closing else { return };
+            if slot.ended || closing.bytes == 0 {
+                return self.finish_closing(socket);
+            }
+            if slot.read_dry {
+                return;
+            }
+            let room = lease.spare().len().min(closing.bytes);
+            match self.sockets.receive(socket, &mut lease.spare()[..room], false) {
+                Ok(0) => return self.finish_closing(socket),
+                Ok(count) => {
+                    if let Some(closing) = &mut self.sockets.slots[socket].closing {
+                        closing.bytes -= count;
+                    }
+                }
+                Err(error) if would_block(&error) => return self.put_off(socket, Direction::Read),
+                Err(_) => return self.finish_closing(socket),
+            }
+        }
+        self.again.push(socket);
+    }
+
+    fn finish_closing(&mut self, socket: Socket) {
+        if let Some(slot) = self.sockets.slots.get_mut(socket)
+            && let Some(closing) = &slot.closing
+        {
+            self.closing.remove(&(closing.until, socket));
+        }
+        self.strand(socket, &closed());
+        self.sockets.end(socket, false);
+    }
+
+    /// Ends those whose time is over.
+    pub(super) fn end_overdue(&mut self) {
+        while let Some(&(until, socket)) = self.closing.first()
+            && until <= self.now
+        {
+            self.finish_closing(socket);
+            self.closing.remove(&(until, socket));
+        }
+    }
+}
+
+/// How many buffers are read away before others get their turn.
+const READS_PER_TURN: usize = 16;

@@ -1,0 +1,77 @@
+//! Addresses as the system writes them.
+
+use std::ffi::OsStr;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::io::{Errno, retry_on_intr};
+use rustix::net::{self, AddressFamily, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType};
+
+use super::{Address, UnixName};
+
+/// A socket of the family that addresses like this one need: non-blocking, close-on-exec.
+pub(super) fn socket_for(address: &Address, kind: SocketType) -> io::Result<OwnedFd> {
+    let family = match address {
+        Address::Ip(SocketAddr::V4(_)) => AddressFamily::INET,
+        Address::Ip(SocketAddr::V6(_)) => AddressFamily::INET6,
+        Address::Unix(_) => AddressFamily::UNIX,
+    };
+    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+    Ok(net::socket_with(family, kind, flags, None)?)
+}
+
+pub(super) fn bind(socket: &OwnedFd, address: &Address) -> io::Result<()> {
+    match address {
+        Address::Ip(address) => net::bind(socket, address)?,
+        Address::Unix(name) => net::bind(socket, &unix(name)?)?,
+    }
+    Ok(())
+}
+
+pub(super) fn connect(socket: BorrowedFd<'_>, to: &Address) -> Result<(), Errno> {
+    match to {
+        Address::Ip(address) => net::connect(socket, address),
+        Address::Unix(name) => net::connect(socket, &unix(name)?),
+    }
+}
+
+pub(super) fn send_to(socket: BorrowedFd<'_>, part: &[u8], to: &Address) -> io::Result<usize> {
+    let flags = SendFlags::NOSIGNAL;
+    Ok(match to {
+        Address::Ip(address) => retry_on_intr(|| net::sendto(socket, part, flags, address)),
+        Address::Unix(name) => {
+            let name = unix(name)?;
+            retry_on_intr(|| net::sendto(socket, part, flags, &name))
+        }
+    }?)
+}
+
+/// The address the system wrote.
+pub(super) fn read(address: SocketAddrAny) -> io::Result<Address> {
+    if let Ok(ip) = SocketAddr::try_from(address.clone()) {
+        return Ok(Address::Ip(ip));
+    }
+    let unix = SocketAddrUnix::try_from(address)?;
+    Ok(Address::Unix(if let Some(path) = unix.path_bytes() {
+        UnixName::Path(OsStr::from_bytes(path).into())
+    } else if let Some(name) = unix.abstract_name() {
+        UnixName::Abstract(name.to_vec())
+    } else {
+        UnixName::Unnamed
+    }))
+}
+
+/// The address of a peer, which has none when it is an unbound Unix socket.
+pub(super) fn read_peer(address: Option<SocketAddrAny>) -> io::Result<Address> {
+    address.map_or(Ok(Address::Unix(UnixName::Unnamed)), read)
+}
+
+fn unix(name: &UnixName) -> Result<SocketAddrUnix, Errno> {
+    match name {
+        UnixName::Unnamed => Ok(SocketAddrUnix::new_unnamed()),
+        UnixName::Path(path) => SocketAddrUnix::new(path.as_path()),
+        UnixName::Abstract(name) => SocketAddrUnix::new_abstract_name(name),
+    }
+}

@@ -1,0 +1,498 @@
+//! The engine on readiness: try; if it would block, queue, and wait for the lamp.
+//!
+//! A socket costs the kernel nothing until one of its operations has to wait; only then is it watched: once
+//! for good where lamps are edges, for one lamp at a time where not. What must stay true:
+//!
+//! * An operation that waits is at its place in a lane, and its lane's lamp is asked for before the next sleep.
+//! * A dry direction is one whose last attempt was answered by `WouldBlock` *after* its edge was asked for:
+//!   so an edge is still to come, and trying before it would be in vain.
+//! * Whatever frees the front of a lane runs [`progress`](Readiness::progress) on it.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::io::{self, IoSlice};
+use std::time::Instant;
+
+use slotmap::SecondaryMap;
+use switchboard_selector::{Interest, Mode};
+
+use super::attempt::{Sockets, stale};
+use super::kernel::{Job, Kernel, News, Role};
+use super::lane::Arrival;
+use super::operations::Operations;
+use super::slot::Slot;
+use super::{
+    Bell, Close, Direction, Done, Engine, Fact, Failed, Op, Plan, Pool, Question, Setting, Socket, Submitted,
+    Ticket,
+};
+
+/// An engine that waits for lamps.
+pub(super) struct Readiness<K> {
+    pub(super) sockets: Sockets<K>,
+    pub(super) operations: Operations,
+    signals: Vec<Calls>,
+    /// Sockets whose lamps are to be asked for before the next sleep.
+    to_arm: Vec<Socket>,
+    /// Sockets with more to do than one turn allowed: no sleep before they had another.
+    pub(super) again: Vec<Socket>,
+    /// Sockets that close gently, by when they must be done.
+    pub(super) closing: BTreeSet<(Instant, Socket)>,
+    news: News,
+    pub(super) now: Instant,
+}
+
+/// A signal: how often it came and was not taken, and who waits for it.
+struct Calls {
+    number: i32,
+    count: u64,
+    waiting: VecDeque<Ticket>,
+}
+
+impl<K: Kernel> Readiness<K> {
+    pub(super) fn new(kernel: K) -> Self {
+        let now = kernel.clock();
+        Self {
+            sockets: Sockets { kernel, slots: SecondaryMap::new(), pool: Pool::default() },
+            operations: Operations::default(),
+            signals: Vec::new(),
+            to_arm: Vec::new(),
+            again: Vec::new(),
+            closing: BTreeSet::new(),
+            news: News::default(),
+            now,
+        }
+    }
+
+    /// Runs the operations at the front of a lane until one would block.
+    pub(super) fn progress(&mut self, socket: Socket, direction: Direction) {
+        loop {
+            let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
+            let Some(&ticket) = slot.lane(direction).waiting.front() else { return };
+            let Some(row) = self.operations.row(ticket) else {
+                slot.lane(direction).waiting.pop_front();
+                continue;
+            };
+            let Some(outcome) = self.sockets.attempt(&mut row.op) else {
+                return self.put_off(socket, direction);
+            };
+            self.settle(socket, direction, outcome);
+        }
+    }
+
+    /// Finishes the operation at the front of a lane.
+    fn settle(&mut self, socket: Socket, direction: Direction, outcome: io::Result<Done>) {
+        let lane = self.sockets.slots[socket].lane(direction);
+        let Some(ticket) = lane.waiting.pop_front() else { return };
+        if let Some(error) = self.operations.finish(ticket, outcome, lane) {
+            // Nobody waits for this one any more: its failure is for whoever comes next.
+            lane.arrived.push_back(Arrival::Error(error));
+        }
+    }
+
+    /// Sees to it that a lane which waits will be tried again.
+    pub(super) fn put_off(&mut self, socket: Socket, direction: Direction) {
+        let slot = &mut self.sockets.slots[socket];
+        let asked = slot.kind.mode == Mode::Edge && slot.armed.contains(direction.interest());
+        if asked && !*slot.dry(direction) {
+            self.again.push(socket);
+        } else if !asked && !slot.to_arm {
+            slot.to_arm = true;
+            self.to_arm.push(socket);
+        }
+    }
+
+    /// Asks for the lamps that the lanes wait for.
+    fn arm(&mut self, socket: Socket) {
+        let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
+        slot.to_arm = false;
+        let mut wanted = slot.wanted();
+        if slot.armed.contains(wanted) {
+            return;
+        }
+        if slot.kind.mode == Mode::Edge {
+            // Urgent data is asked about only because it makes a short receive ambiguous.
+            wanted = slot.armed
+                | wanted
+                | if slot.kind.short_is_dry { Interest::PRIORITY } else { Interest::NONE };
+        }
+        match self.sockets.kernel.watch(socket, wanted, slot.kind.mode) {
+            Ok(()) => slot.armed = wanted,
+            Err(error) => self.strand(socket, &error),
+        }
+    }
+
+    /// Finishes all that waits on a socket with an error.
+    pub(super) fn strand(&mut self, socket: Socket, error: &io::Error) {
+        let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
+        for ticket in slot.strand() {
+            let copy = copy(error);
+            let direction = self.operations.row(ticket).map_or(Direction::Read, |row| row.op.direction());
+            self.operations.finish(ticket, Err(copy), slot.lane(direction));
+        }
+    }
+
+    /// Takes a lamp in: marks what may be tried, and tries it.
+    fn light(&mut self, lamp: super::kernel::Lamp) {
+        let Some(slot) = self.sockets.slots.get_mut(lamp.socket) else { return };
+        slot.odd |= lamp.odd;
+        if slot.kind.mode == Mode::Oneshot {
+            slot.armed = Interest::NONE;
+        }
+        let closing = slot.closing.is_some();
+        if lamp.readable {
+            slot.read_dry = false;
+            self.progress(lamp.socket, Direction::Read);
+        }
+        if lamp.writable
+            && let Some(slot) = self.sockets.slots.get_mut(lamp.socket)
+        {
+            slot.write_dry = false;
+            self.progress(lamp.socket, Direction::Write);
+        }
+        if closing {
+            self.go_on_closing(lamp.socket);
+        }
+        if let Some(slot) = self.sockets.slots.get_mut(lamp.socket)
+            && slot.kind.mode == Mode::Oneshot
+            && !slot.wanted().is_empty()
+            && !slot.to_arm
+        {
+            slot.to_arm = true;
+            self.to_arm.push(lamp.socket);
+        }
+    }
+
+    fn take_news(&mut self) {
+        let mut news = std::mem::take(&mut self.news);
+        for lamp in news.lamps.drain(..) {
+            self.light(lamp);
+        }
+        for (number, count) in news.signals.drain(..) {
+            if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
+                calls.count += count;
+                self.call(number);
+            }
+        }
+        for (ticket, outcome) in news.jobs.drain(..) {
+            self.operations.finish_alone(ticket, outcome);
+        }
+        self.news = news;
+    }
+
+    /// Tells the oldest waiter of a signal how often it came.
+    fn call(&mut self, number: i32) {
+        let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) else { return };
+        while calls.count > 0
+            && let Some(ticket) = calls.waiting.pop_front()
+        {
+            let outcome = Ok(Done::Signalled { count: calls.count });
+            if self.operations.finish_alone(ticket, outcome).is_some() {
+                calls.count = 0;
+            }
+        }
+    }
+
+    /// Begins to wait for a signal. Always by a ticket, so that one that came can be put back until it is taken.
+    fn wait_for_signal(&mut self, number: i32, op: Op) -> Submitted {
+        if !self.signals.iter().any(|calls| calls.number == number) {
+            if let Err(error) = self.sockets.kernel.watch_signal(number) {
+                return Submitted::Done(Err(Failed::new(error, op)));
+            }
+            self.signals.push(Calls { number, count: 0, waiting: VecDeque::new() });
+        }
+        let ticket = self.operations.insert(op);
+        if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
+            calls.waiting.push_back(ticket);
+        }
+        self.call(number);
+        Submitted::Pending(ticket)
+    }
+
+    fn submit_to_socket(&mut self, socket: Socket, mut op: Op) -> Submitted {
+        let direction = op.direction();
+        let fit = self.sockets.open(socket).and_then(|slot| fit(&op, slot.kind.role));
+        if let Err(error) = fit {
+            return Submitted::Done(Err(Failed::new(error, op)));
+        }
+        // Ending the read side ends the wait of those who read, so it does not queue behind them; and an
+        // accept that will not wait takes nothing from those who do: it tells what they are told.
+        let slot = &mut self.sockets.slots[socket];
+        let alone = slot.lane(direction).waiting.is_empty();
+        match op {
+            Op::Shutdown { how: std::net::Shutdown::Read, .. } => {}
+            Op::Accept { wait: false, .. } if !alone => {
+                slot.read_dry = false;
+                self.progress(socket, Direction::Read);
+                if !self.sockets.slots[socket].read.waiting.is_empty() {
+                    return Submitted::Done(Err(Failed::new(io::ErrorKind::WouldBlock.into(), op)));
+                }
+            }
+            _ if !alone => {
+                let ticket = self.operations.insert(op);
+                self.sockets.slots[socket].lane(direction).waiting.push_back(ticket);
+                return Submitted::Pending(ticket);
+            }
+            _ => {}
+        }
+        match self.sockets.attempt(&mut op) {
+            Some(outcome) => Submitted::Done(self.hand_out(op, outcome)),
+            None => {
+                let ticket = self.operations.insert(op);
+                self.sockets.slots[socket].lane(direction).waiting.push_back(ticket);
+                self.put_off(socket, direction);
+                Submitted::Pending(ticket)
+            }
+        }
+    }
+
+    /// Turns an outcome into what its caller gets. A release happens here: now it is certain to be taken.
+    fn hand_out(&mut self, op: Op, outcome: io::Result<Done>) -> Result<Done, Failed> {
+        match (op, outcome) {
+            (Op::Release { socket }, Ok(_)) => match self.release(socket) {
+                Ok(done) => Ok(done),
+                Err(error) => Err(Failed::new(error, Op::Release { socket })),
+            },
+            (_, Ok(done)) => Ok(done),
+            (op, Err(error)) => Err(Failed::new(error, op)),
+        }
+    }
+
+    fn release(&mut self, socket: Socket) -> io::Result<Done> {
+        self.sockets.open(socket)?;
+        let descriptor = self.sockets.kernel.release(socket)?;
+        self.strand(socket, &released());
+        let slot = self.sockets.slots.remove(socket).ok_or_else(stale)?;
+        let parked = slot.read.arrived.into_iter().map(Arrival::into_outcome).collect();
+        Ok(Done::Released { descriptor, parked })
+    }
+}
+
+impl<K: Kernel> Engine for Readiness<K> {
+    fn name(&self) -> &str {
+        self.sockets.kernel.name()
+    }
+
+    fn now(&self) -> Instant {
+        self.now
+    }
+
+    fn clock(&self) -> Instant {
+        self.sockets.kernel.clock()
+    }
+
+    fn random(&mut self) -> u64 {
+        self.sockets.kernel.random()
+    }
+
+    fn open(&mut self, plan: Plan) -> io::Result<Socket> {
+        let connected = !matches!(plan, Plan::Stream { .. });
+        let (socket, kind) = self.sockets.kernel.open(plan)?;
+        self.sockets.slots.insert(socket, Slot::new(kind, connected));
+        Ok(socket)
+    }
+
+    fn ask(&mut self, socket: Socket, question: Question) -> io::Result<Fact> {
+        self.sockets.open(socket)?;
+        let fact = self.sockets.kernel.ask(socket, question)?;
+        if let Fact::Error(Some(error)) = &fact {
+            self.sockets.slots[socket].note_error(copy(error));
+        }
+        Ok(fact)
+    }
+
+    fn set(&mut self, socket: Socket, setting: Setting) -> io::Result<()> {
+        self.sockets.open(socket)?;
+        self.sockets.kernel.set(socket, setting)
+    }
+
+    fn close(&mut self, socket: Socket, how: Close) {
+        if self.sockets.open(socket).is_err() {
+            return;
+        }
+        match how {
+            Close::Gently { bytes, time } if self.sockets.needs_time(socket, how) => {
+                self.close_gently(socket, bytes, time);
+            }
+            _ => {
+                self.strand(socket, &closed());
+                self.sockets.end(socket, how == Close::Reset);
+            }
+        }
+    }
+
+    fn closing(&self) -> usize {
+        self.closing.len()
+    }
+
+    fn due(&self) -> Option<Instant> {
+        if self.operations.have_news() || !self.again.is_empty() {
+            return Some(self.now);
+        }
+        self.closing.first().map(|&(until, _)| until)
+    }
+
+    fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize> {
+        let slot = self.sockets.open(socket)?;
+        if !slot.read.waiting.is_empty() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if into.is_empty() {
+            return Ok(0);
+        }
+        if let Some(count) = slot.read.serve_slice(into) {
+            return count;
+        }
+        if slot.read_dry {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.sockets.receive(socket, into, false)
+    }
+
+    fn try_send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let slot = self.sockets.open(socket)?;
+        if !slot.write.waiting.is_empty() || slot.write_dry {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if let Some(Arrival::Error(error)) = slot.write.arrived.pop_front() {
+            return Err(error);
+        }
+        let wanted = parts.iter().map(|part| part.len()).sum();
+        self.sockets.transmit(socket, parts, wanted)
+    }
+
+    fn submit(&mut self, op: Op) -> Submitted {
+        if let Some(socket) = op.socket() {
+            return self.submit_to_socket(socket, op);
+        }
+        match op {
+            Op::Signal { number } => self.wait_for_signal(number, op),
+            Op::Resolve { ref host, port } => {
+                let job = Job::Resolve { host: host.clone(), port };
+                let ticket = self.operations.insert(op);
+                self.sockets.kernel.start(ticket, job);
+                Submitted::Pending(ticket)
+            }
+            Op::Call { work } => {
+                // The work itself goes to the helper; its row keeps the place.
+                let ticket = self.operations.insert(Op::Call { work: Box::new(|| Box::new(())) });
+                self.sockets.kernel.start(ticket, Job::Call(work));
+                Submitted::Pending(ticket)
+            }
+            _ => unreachable!("every other operation is about a socket"),
+        }
+    }
+
+    fn wait(&mut self, until: Option<Instant>, finished: &mut Vec<Ticket>) -> io::Result<()> {
+        for socket in std::mem::take(&mut self.again) {
+            self.progress(socket, Direction::Read);
+            self.progress(socket, Direction::Write);
+            self.go_on_closing(socket);
+        }
+        let mut to_arm = std::mem::take(&mut self.to_arm);
+        for socket in to_arm.drain(..) {
+            self.arm(socket);
+        }
+        self.to_arm = to_arm;
+        let until = [until, self.due()].into_iter().flatten().min();
+        self.sockets.kernel.select(until, &mut self.news)?;
+        self.now = self.now.max(self.sockets.kernel.clock());
+        self.take_news();
+        self.end_overdue();
+        self.operations.tell(finished);
+        Ok(())
+    }
+
+    fn take(&mut self, ticket: Ticket) -> Result<Done, Failed> {
+        let (op, outcome) = self.operations.take(ticket)?;
+        if let Some(slot) = op.socket().and_then(|socket| self.sockets.slots.get_mut(socket)) {
+            slot.lane(op.direction()).settled.retain(|&other| other != ticket);
+        }
+        self.hand_out(op, outcome)
+    }
+
+    fn cancel(&mut self, ticket: Ticket) {
+        let Some(row) = self.operations.row(ticket) else { return };
+        let finished = row.outcome.is_some();
+        match (row.op.socket(), finished) {
+            (Some(socket), false) => {
+                let direction = row.op.direction();
+                if !self.operations.abandon(ticket)
+                    && let Some(slot) = self.sockets.slots.get_mut(socket)
+                {
+                    slot.lane(direction).waiting.retain(|&other| other != ticket);
+                    self.progress(socket, direction);
+                }
+            }
+            (Some(socket), true) => self.cancel_finished(ticket, socket),
+            (None, _) => self.cancel_alone(ticket),
+        }
+    }
+
+    fn bell(&self) -> Bell {
+        self.sockets.kernel.bell()
+    }
+
+    fn pool(&self) -> &Pool {
+        &self.sockets.pool
+    }
+}
+
+impl<K: Kernel> Readiness<K> {
+    fn cancel_finished(&mut self, ticket: Ticket, socket: Socket) {
+        let Some(direction) = self.operations.row(ticket).map(|row| row.op.direction()) else { return };
+        if let Some(slot) = self.sockets.slots.get_mut(socket) {
+            self.operations.rewind(ticket, slot.lane(direction));
+            self.progress(socket, direction);
+        } else if let Some(row) = self.operations.remove(ticket)
+            && let Some(Ok(Done::Accepted { socket, .. })) = row.outcome
+        {
+            // The listener it would go back to is closed, and its queue with it.
+            self.sockets.end(socket, false);
+        }
+    }
+
+    fn cancel_alone(&mut self, ticket: Ticket) {
+        let Some(row) = self.operations.remove(ticket) else { return };
+        let Op::Signal { number } = row.op else { return };
+        if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
+            calls.waiting.retain(|&other| other != ticket);
+            if let Some(Ok(Done::Signalled { count })) = row.outcome {
+                calls.count += count;
+                self.call(number);
+            }
+        }
+    }
+}
+
+/// Whether a socket of that role can do the operation at all.
+fn fit(op: &Op, role: Role) -> io::Result<()> {
+    let fits = match op {
+        Op::Accept { .. } => role == Role::Listener,
+        Op::Recv { max: 0, .. } => {
+            return Err(invalid("a receive of at most zero bytes would look like the end"));
+        }
+        Op::Connect { .. } | Op::Shutdown { .. } | Op::Recv { .. } | Op::Send { .. } => role == Role::Stream,
+        Op::RecvFrom { .. } | Op::SendTo { .. } => role == Role::Datagram,
+        _ => true,
+    };
+    if fits { Ok(()) } else { Err(invalid(&format!("cannot {} on a {}", op.name(), role.name()))) }
+}
+
+fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+pub(super) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the socket was closed while this waited on it")
+}
+
+fn released() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the socket was released while this waited on it")
+}
+
+/// An error that says the same.
+pub(super) fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}

@@ -1,0 +1,143 @@
+//! A socket as the readiness engine keeps it: its two lanes and what is known of its lamps.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+use std::{io, mem};
+
+use slotmap::SecondaryMap;
+use switchboard_selector::{Interest, Mode};
+
+use super::kernel::Kind;
+use super::lane::Lane;
+use super::{Direction, Socket, Ticket};
+
+pub(super) type Slots = SecondaryMap<Socket, Slot>;
+
+/// One socket.
+pub(super) struct Slot {
+    pub(super) kind: Kind,
+    pub(super) read: Lane,
+    pub(super) write: Lane,
+    /// Known to be answered by `WouldBlock` until the next lamp. Only ever true on an edge that is watched.
+    pub(super) read_dry: bool,
+    pub(super) write_dry: bool,
+    /// What the kernel was asked to tell; nothing until an operation has to wait.
+    pub(super) armed: Interest,
+    /// In the list of those to be armed before the next sleep.
+    pub(super) to_arm: bool,
+    /// A short receive is no sign of emptiness any more: the peer's end or urgent data may be behind it.
+    pub(super) odd: bool,
+    /// `connect` was called and has not been answered.
+    pub(super) connecting: bool,
+    /// It has had a peer, even if the connection is gone by now.
+    pub(super) connected: bool,
+    /// Bytes sent so far of the send at the front of the write lane.
+    pub(super) sent: usize,
+    /// The peer ended its side, and all it sent was received.
+    pub(super) ended: bool,
+    /// The error that broke the connection. The kernel tells it to one caller; all others would see a clean end.
+    pub(super) broken: Option<i32>,
+    /// Set once the name is stale.
+    pub(super) closing: Option<Closing>,
+}
+
+/// A gentle close in progress.
+pub(super) struct Closing {
+    pub(super) until: Instant,
+    /// How many bytes may still be read away.
+    pub(super) bytes: usize,
+    /// Our side was shut down.
+    pub(super) fin: bool,
+}
+
+impl Slot {
+    pub(super) fn new(kind: Kind, connected: bool) -> Self {
+        Self {
+            kind,
+            read: Lane::default(),
+            write: Lane::default(),
+            read_dry: false,
+            write_dry: false,
+            armed: Interest::NONE,
+            to_arm: false,
+            odd: false,
+            connecting: false,
+            connected,
+            sent: 0,
+            ended: false,
+            broken: None,
+            closing: None,
+        }
+    }
+
+    pub(super) fn lane(&mut self, direction: Direction) -> &mut Lane {
+        match direction {
+            Direction::Read => &mut self.read,
+            Direction::Write => &mut self.write,
+        }
+    }
+
+    pub(super) fn dry(&mut self, direction: Direction) -> &mut bool {
+        match direction {
+            Direction::Read => &mut self.read_dry,
+            Direction::Write => &mut self.write_dry,
+        }
+    }
+
+    /// Notes that the socket would have blocked, where lamps are edges: only a new edge changes that.
+    pub(super) fn note_dry(&mut self, direction: Direction) {
+        if self.kind.mode == Mode::Edge && self.armed.contains(direction.interest()) {
+            *self.dry(direction) = true;
+        }
+    }
+
+    /// Notes a transfer that moved `moved` of `wanted` bytes.
+    pub(super) fn note_moved(&mut self, direction: Direction, moved: usize, wanted: usize) {
+        if moved < wanted && self.kind.short_is_dry && !(self.odd && direction == Direction::Read) {
+            self.note_dry(direction);
+        }
+    }
+
+    /// Notes an error that the kernel has told and will not tell again, and gives it back.
+    pub(super) fn note_error(&mut self, error: io::Error) -> io::Error {
+        if matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::HostUnreachable
+                | io::ErrorKind::NetworkUnreachable
+                | io::ErrorKind::NetworkDown
+        ) {
+            self.broken = error.raw_os_error();
+        }
+        error
+    }
+
+    /// The end of the stream as a receiver sees it: an error if the connection broke, zero if it ended.
+    pub(super) fn note_end(&mut self) -> io::Result<usize> {
+        self.ended = true;
+        match self.broken {
+            Some(code) => Err(io::Error::from_raw_os_error(code)),
+            None => Ok(0),
+        }
+    }
+
+    /// What the lanes need a lamp for.
+    pub(super) fn wanted(&self) -> Interest {
+        let mut wanted = Interest::NONE;
+        if !self.read.waiting.is_empty() || self.closing.as_ref().is_some_and(|closing| closing.fin) {
+            wanted = wanted | Interest::READ;
+        }
+        if !self.write.waiting.is_empty() {
+            wanted = wanted | Interest::WRITE;
+        }
+        wanted
+    }
+
+    /// Every ticket that waits, read side first; none waits any more.
+    pub(super) fn strand(&mut self) -> VecDeque<Ticket> {
+        let mut all = mem::take(&mut self.read.waiting);
+        all.append(&mut self.write.waiting);
+        all
+    }
+}

@@ -1,0 +1,310 @@
+//! A connection that calls back: on data, at the peer's end, when it is closed.
+//!
+//! What is sent and does not fit the kernel's buffer waits in a buffer of its own, which is bounded: while
+//! much waits nothing more is received, so a peer that sends and never reads stops itself; and past the bound
+//! `send` refuses. An idle connection holds no buffer at all.
+
+use std::cell::{Cell, RefCell};
+use std::io::{self, IoSlice};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::rc::{Rc, Weak};
+use std::time::Instant;
+
+use super::{Completion, Core, EventLoop};
+use crate::engine::{Address, Close, Done, Failed, Lease, Op, Socket, Submitted, Ticket};
+
+/// What a [`Connection`] calls back. A closure `FnMut(&Connection, &[u8])` is one, with the rest as it stands here.
+pub trait Handler {
+    /// Some bytes came.
+    fn on_data(&mut self, connection: &Connection, data: &[u8]);
+
+    /// The peer has ended its side, and may still read. Closes, unless told otherwise.
+    fn on_end(&mut self, connection: &Connection) {
+        connection.close();
+    }
+
+    /// Called once, last: closed in good order, or the error that ended it.
+    fn on_close(&mut self, connection: &Connection, reason: io::Result<()>) {
+        let _ = (connection, reason);
+    }
+}
+
+impl<F: FnMut(&Connection, &[u8])> Handler for F {
+    fn on_data(&mut self, connection: &Connection, data: &[u8]) {
+        self(connection, data);
+    }
+}
+
+/// A stream that calls back. Clones are the same connection; the loop holds it until it is closed.
+#[derive(Clone)]
+pub struct Connection {
+    inner: Rc<Inner>,
+}
+
+struct Inner {
+    event_loop: Weak<Core>,
+    socket: Socket,
+    peer: Address,
+    handler: RefCell<Box<dyn Handler>>,
+    receiving: Cell<Option<Ticket>>,
+    sending: Cell<Option<Ticket>>,
+    /// What waits behind the send that is under way.
+    unsent: RefCell<Vec<u8>>,
+    /// Bytes that wait, those of the send under way included.
+    buffered: Cell<usize>,
+    state: Cell<State>,
+    /// Nothing more is received until less waits to be sent.
+    paused: Cell<bool>,
+    active: Cell<Instant>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Open,
+    /// The peer has ended its side.
+    Ended,
+    /// To be closed once all is sent.
+    Closing,
+    Closed,
+}
+
+impl Connection {
+    /// Takes over a connected stream and begins to receive from it.
+    pub fn start(
+        event_loop: &EventLoop,
+        socket: Socket,
+        peer: Address,
+        handler: impl Handler + 'static,
+    ) -> Self {
+        let inner = Rc::new(Inner {
+            event_loop: event_loop.downgrade(),
+            socket,
+            peer,
+            handler: RefCell::new(Box::new(handler)),
+            receiving: Cell::new(None),
+            sending: Cell::new(None),
+            unsent: RefCell::default(),
+            buffered: Cell::new(0),
+            state: Cell::new(State::Open),
+            paused: Cell::new(false),
+            active: Cell::new(event_loop.now()),
+        });
+        let first = Rc::clone(&inner);
+        event_loop.soon(move |event_loop| first.receive(event_loop));
+        Self { inner }
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> &Address {
+        &self.inner.peer
+    }
+
+    /// Its name in the engine.
+    #[must_use]
+    pub fn socket(&self) -> Socket {
+        self.inner.socket
+    }
+
+    /// Bytes that wait to be sent, besides what the kernel holds.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.inner.buffered.get()
+    }
+
+    /// The pass in which bytes last went either way.
+    #[must_use]
+    pub fn active(&self) -> Instant {
+        self.inner.active.get()
+    }
+
+    /// Sends these bytes, all of them, in order, after those sent before.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::WouldBlock`] when more than [`BUFFER_LIMIT`](Self::BUFFER_LIMIT) would wait then, and
+    /// [`io::ErrorKind::NotConnected`] once it is closed or closing: in both cases nothing of it is sent.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        let inner = &self.inner;
+        let Some(event_loop) = inner.event_loop().filter(|_| inner.is_open()) else {
+            return Err(io::Error::new(io::ErrorKind::NotConnected, "the connection is closed"));
+        };
+        if inner.buffered.get() + bytes.len() > Self::BUFFER_LIMIT && inner.buffered.get() > 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::WouldBlock,
+                "too much waits to be sent; try when less does",
+            ));
+        }
+        inner.send(&event_loop, bytes);
+        Ok(())
+    }
+
+    /// Closes it once all is sent. `on_close` will be called then, in a later pass.
+    pub fn close(&self) {
+        let inner = &self.inner;
+        if !inner.is_open() {
+            return;
+        }
+        inner.state.set(State::Closing);
+        if let Some(event_loop) = inner.event_loop() {
+            inner.stop_receiving(&event_loop);
+            if inner.buffered.get() == 0 {
+                inner.finish(&event_loop, Ok(()), Close::GENTLY);
+            }
+        }
+    }
+
+    /// Closes it at once, with RST: what waits to be sent is dropped. `on_close` gets this reason, in a later pass.
+    pub fn abort(&self, reason: io::Error) {
+        if let Some(event_loop) = self.inner.event_loop() {
+            self.inner.finish(&event_loop, Err(reason), Close::Reset);
+        }
+    }
+
+    /// How many bytes may wait to be sent, unless one `send` alone is larger.
+    pub const BUFFER_LIMIT: usize = 1 << 20;
+}
+
+impl Inner {
+    fn event_loop(&self) -> Option<EventLoop> {
+        EventLoop::upgrade(&self.event_loop)
+    }
+
+    fn is_open(&self) -> bool {
+        matches!(self.state.get(), State::Open | State::Ended)
+    }
+
+    /// Receives until nothing is there, too much waits to be sent, or others are to have their turn.
+    fn receive(self: &Rc<Self>, event_loop: &EventLoop) {
+        for _ in 0..RECEIVES_PER_TURN {
+            if self.state.get() != State::Open || self.paused.get() || self.receiving.get().is_some() {
+                return;
+            }
+            let op = Op::Recv { socket: self.socket, max: usize::MAX, peek: false };
+            match event_loop.submit(op, Rc::<Self>::clone(self)) {
+                Submitted::Pending(ticket) => return self.receiving.set(Some(ticket)),
+                Submitted::Done(outcome) => self.received(event_loop, outcome),
+            }
+        }
+        let this = Rc::clone(self);
+        event_loop.soon(move |event_loop| this.receive(event_loop));
+    }
+
+    fn received(self: &Rc<Self>, event_loop: &EventLoop, outcome: Result<Done, Failed>) {
+        match outcome {
+            Ok(Done::Received { lease }) if lease.is_empty() => {
+                self.state.set(State::Ended);
+                self.call(event_loop, |handler, connection| handler.on_end(connection));
+            }
+            Ok(Done::Received { lease }) => {
+                self.active.set(event_loop.now());
+                self.call(event_loop, |handler, connection| handler.on_data(connection, &lease));
+            }
+            Ok(_) => {}
+            Err(failed) => self.finish(event_loop, Err(failed.error), Close::Now),
+        }
+    }
+
+    /// Calls the handler. If it panics, the connection is reset and the loop hears of the panic.
+    fn call(self: &Rc<Self>, event_loop: &EventLoop, callback: impl FnOnce(&mut dyn Handler, &Connection)) {
+        let connection = Connection { inner: Rc::clone(self) };
+        let result =
+            catch_unwind(AssertUnwindSafe(|| callback(&mut **self.handler.borrow_mut(), &connection)));
+        if let Err(panic) = result {
+            self.finish(event_loop, Err(io::Error::other("its handler panicked")), Close::Reset);
+            resume_unwind(panic);
+        }
+    }
+
+    fn send(self: &Rc<Self>, event_loop: &EventLoop, mut bytes: &[u8]) {
+        if self.buffered.get() == 0 {
+            let tried = event_loop.engine().try_send(self.socket, &[IoSlice::new(bytes)]);
+            match tried {
+                Ok(count) => {
+                    self.active.set(event_loop.now());
+                    bytes = &bytes[count..];
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return self.finish(event_loop, Err(error), Close::Now),
+            }
+        }
+        if bytes.is_empty() {
+            return;
+        }
+        self.buffered.set(self.buffered.get() + bytes.len());
+        self.unsent.borrow_mut().extend_from_slice(bytes);
+        self.paused.set(self.buffered.get() > PAUSE_ABOVE);
+        self.flush(event_loop);
+    }
+
+    /// Hands what waits to the engine, unless it has not done with the last.
+    fn flush(self: &Rc<Self>, event_loop: &EventLoop) {
+        while self.sending.get().is_none() && !self.unsent.borrow().is_empty() {
+            let waiting = std::mem::take(&mut *self.unsent.borrow_mut());
+            let op = Op::Send { socket: self.socket, parts: vec![Lease::from(waiting)] };
+            match event_loop.submit(op, Rc::<Self>::clone(self)) {
+                Submitted::Pending(ticket) => self.sending.set(Some(ticket)),
+                Submitted::Done(outcome) => self.sent(event_loop, outcome),
+            }
+        }
+    }
+
+    fn sent(self: &Rc<Self>, event_loop: &EventLoop, outcome: Result<Done, Failed>) {
+        match outcome {
+            Ok(Done::Sent { bytes, .. }) => {
+                self.active.set(event_loop.now());
+                self.buffered.set(self.buffered.get() - bytes);
+            }
+            Ok(_) => {}
+            Err(failed) => return self.finish(event_loop, Err(failed.error), Close::Now),
+        }
+        if self.state.get() == State::Closing && self.buffered.get() == 0 {
+            self.finish(event_loop, Ok(()), Close::GENTLY);
+        }
+    }
+
+    fn stop_receiving(&self, event_loop: &EventLoop) {
+        if let Some(ticket) = self.receiving.take() {
+            event_loop.withdraw(ticket);
+        }
+    }
+
+    /// Closes the socket, and tells the handler in the next pass, when it is certain not to be in a call.
+    fn finish(self: &Rc<Self>, event_loop: &EventLoop, reason: io::Result<()>, how: Close) {
+        if self.state.replace(State::Closed) == State::Closed {
+            return;
+        }
+        self.stop_receiving(event_loop);
+        if let Some(ticket) = self.sending.take() {
+            event_loop.withdraw(ticket);
+        }
+        self.unsent.take();
+        self.buffered.set(0);
+        event_loop.engine().close(self.socket, how);
+        let this = Rc::clone(self);
+        event_loop.soon(move |event_loop| {
+            this.call(event_loop, |handler, connection| handler.on_close(connection, reason));
+        });
+    }
+}
+
+impl Completion for Inner {
+    fn complete(self: Rc<Self>, event_loop: &EventLoop, ticket: Ticket, outcome: Result<Done, Failed>) {
+        if self.receiving.get() == Some(ticket) {
+            self.receiving.set(None);
+            self.received(event_loop, outcome);
+        } else {
+            self.sending.set(None);
+            self.sent(event_loop, outcome);
+            self.flush(event_loop);
+            self.paused.set(self.buffered.get() > PAUSE_ABOVE);
+        }
+        self.receive(event_loop);
+    }
+}
+
+/// How many times one connection receives before others get their turn.
+const RECEIVES_PER_TURN: usize = 16;
+
+/// Above so many bytes that wait to be sent, nothing is received.
+const PAUSE_ABOVE: usize = 64 << 10;

@@ -1,0 +1,50 @@
+//! What the loop remembers of a callback, and who waits for an operation.
+
+use std::rc::Rc;
+
+use slotmap::new_key_type;
+
+use super::timers::Timer;
+use super::watch::Watch;
+use super::{Completion, EventLoop};
+
+new_key_type! {
+    /// The name of a callback, to cancel it by. Stale once it has run for the last time or was cancelled.
+    pub struct Callback;
+}
+
+pub(super) type Once = Box<dyn FnOnce(&EventLoop)>;
+
+/// A callback.
+pub(super) enum Row {
+    /// Ready, and in the queue.
+    Once(Once),
+    /// To be ready when its time comes.
+    Timer(Timer, Once),
+    /// Called again and again.
+    Watch(Watch),
+}
+
+/// Who waits for an operation.
+pub(super) enum Waiter {
+    Completion(Rc<dyn Completion>),
+    Watch(Callback),
+}
+
+impl Row {
+    pub(super) fn set_timer(&mut self, timer: Timer) {
+        self.replace(|once| Self::Timer(timer, once));
+    }
+
+    pub(super) fn timer_is_over(&mut self) {
+        self.replace(Self::Once);
+    }
+
+    fn replace(&mut self, wrap: impl FnOnce(Once) -> Self) {
+        let old = std::mem::replace(self, Self::Once(Box::new(|_| {})));
+        *self = match old {
+            Self::Once(once) | Self::Timer(_, once) => wrap(once),
+            watch @ Self::Watch(_) => watch,
+        };
+    }
+}
