@@ -126,10 +126,10 @@ impl Slot {
     pub(super) fn wanted(&self) -> Interest {
         let mut wanted = Interest::NONE;
         if !self.read.waiting.is_empty() || self.closing.as_ref().is_some_and(|closing| closing.fin) {
-            wanted = wanted | Interest::READ;
+            wanted |= Interest::READ;
         }
         if !self.write.waiting.is_empty() {
-            wanted = wanted | Interest::WRITE;
+            wanted |= Interest::WRITE;
         }
         wanted
     }

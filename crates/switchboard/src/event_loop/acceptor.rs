@@ -22,12 +22,14 @@ pub struct Acceptor {
 
 struct Inner {
     listener: Socket,
-    on_connection: RefCell<Box<dyn FnMut(&EventLoop, Socket, Address)>>,
+    on_connection: RefCell<Box<OnConnection>>,
     ticket: Cell<Option<Ticket>>,
     /// It was said that descriptors have run out, and none was had since.
     exhausted: Cell<bool>,
     stopped: Cell<bool>,
 }
+
+type OnConnection = dyn FnMut(&EventLoop, Socket, Address);
 
 impl Acceptor {
     /// Accepts on a listener, which it owns from here on, until [`stop`](Self::stop).
@@ -128,7 +130,7 @@ impl Inner {
     }
 
     fn call(&self, event_loop: &EventLoop, socket: Socket, peer: Address) {
-        (self.on_connection.borrow_mut())(event_loop, socket, peer);
+        event_loop.protect(|| (self.on_connection.borrow_mut())(event_loop, socket, peer));
     }
 }
 
