@@ -27,6 +27,7 @@ mod pool;
 mod question;
 mod random;
 mod readiness;
+mod signals;
 mod slot;
 mod socket;
 mod system;

@@ -8,7 +8,7 @@
 //!   so an edge is still to come, and trying before it would be in vain.
 //! * Whatever frees the front of a lane runs [`progress`](Readiness::progress) on it.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::io::{self, IoSlice};
 use std::time::Instant;
 
@@ -19,6 +19,7 @@ use super::attempt::{Sockets, stale};
 use super::kernel::{Job, Kernel, News, Role};
 use super::lane::Arrival;
 use super::operations::Operations;
+use super::signals::Signals;
 use super::slot::Slot;
 use super::{
     Bell, Close, Direction, Done, Engine, Fact, Failed, Op, Plan, Pool, Question, Setting, Socket, Submitted,
@@ -29,7 +30,7 @@ use super::{
 pub(super) struct Readiness<K> {
     pub(super) sockets: Sockets<K>,
     pub(super) operations: Operations,
-    signals: Vec<Calls>,
+    signals: Signals,
     /// Sockets whose lamps are to be asked for before the next sleep.
     to_arm: Vec<Socket>,
     /// Sockets with more to do than one turn allowed: no sleep before they had another.
@@ -40,20 +41,13 @@ pub(super) struct Readiness<K> {
     pub(super) now: Instant,
 }
 
-/// A signal: how often it came and was not taken, and who waits for it.
-struct Calls {
-    number: i32,
-    count: u64,
-    waiting: VecDeque<Ticket>,
-}
-
 impl<K: Kernel> Readiness<K> {
     pub(super) fn new(kernel: K) -> Self {
         let now = kernel.clock();
         Self {
             sockets: Sockets { kernel, slots: SecondaryMap::new(), pool: Pool::default() },
             operations: Operations::default(),
-            signals: Vec::new(),
+            signals: Signals::default(),
             to_arm: Vec::new(),
             again: Vec::new(),
             closing: BTreeSet::new(),
@@ -167,44 +161,12 @@ impl<K: Kernel> Readiness<K> {
             self.light(lamp);
         }
         for (number, count) in news.signals.drain(..) {
-            if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
-                calls.count += count;
-                self.call(number);
-            }
+            self.signals.came(number, count, &mut self.operations);
         }
         for (ticket, outcome) in news.jobs.drain(..) {
             self.operations.finish_alone(ticket, outcome);
         }
         self.news = news;
-    }
-
-    /// Tells the oldest waiter of a signal how often it came.
-    fn call(&mut self, number: i32) {
-        let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) else { return };
-        while calls.count > 0
-            && let Some(ticket) = calls.waiting.pop_front()
-        {
-            let outcome = Ok(Done::Signalled { count: calls.count });
-            if self.operations.finish_alone(ticket, outcome).is_some() {
-                calls.count = 0;
-            }
-        }
-    }
-
-    /// Begins to wait for a signal. Always by a ticket, so that one that came can be put back until it is taken.
-    fn wait_for_signal(&mut self, number: i32, op: Op) -> Submitted {
-        if !self.signals.iter().any(|calls| calls.number == number) {
-            if let Err(error) = self.sockets.kernel.watch_signal(number) {
-                return Submitted::Done(Err(Failed::new(error, op)));
-            }
-            self.signals.push(Calls { number, count: 0, waiting: VecDeque::new() });
-        }
-        let ticket = self.operations.insert(op);
-        if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
-            calls.waiting.push_back(ticket);
-        }
-        self.call(number);
-        Submitted::Pending(ticket)
     }
 
     fn submit_to_socket(&mut self, socket: Socket, mut op: Op) -> Submitted {
@@ -370,7 +332,14 @@ impl<K: Kernel> Engine for Readiness<K> {
             return self.submit_to_socket(socket, op);
         }
         match op {
-            Op::Signal { number } => self.wait_for_signal(number, op),
+            Op::Signal { number } => {
+                if !self.signals.know(number)
+                    && let Err(error) = self.sockets.kernel.watch_signal(number)
+                {
+                    return Submitted::Done(Err(Failed::new(error, op)));
+                }
+                Submitted::Pending(self.signals.wait(number, &mut self.operations))
+            }
             Op::Resolve { ref host, port } => {
                 let job = Job::Resolve { host: host.clone(), port };
                 let ticket = self.operations.insert(op);
@@ -458,13 +427,13 @@ impl<K: Kernel> Readiness<K> {
 
     fn cancel_alone(&mut self, ticket: Ticket) {
         let Some(row) = self.operations.remove(ticket) else { return };
-        let Op::Signal { number } = row.op else { return };
-        if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
-            calls.waiting.retain(|&other| other != ticket);
-            if let Some(Ok(Done::Signalled { count })) = row.outcome {
-                calls.count += count;
-                self.call(number);
-            }
+        if let Op::Signal { number } = row.op {
+            let count = match row.outcome {
+                Some(Ok(Done::Signalled { count })) => count,
+                _ => 0,
+            };
+            self.signals.forget(ticket, number);
+            self.signals.came(number, count, &mut self.operations);
         }
     }
 }

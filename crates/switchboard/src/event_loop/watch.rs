@@ -30,11 +30,9 @@ impl EventLoop {
     pub fn on_readable(
         &self,
         socket: Socket,
-        mut callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
+        callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
     ) -> Callback {
-        let callback =
-            move |event_loop: &EventLoop, count: io::Result<u64>| callback(event_loop, count.map(drop));
-        self.watch(What::Ready(socket, Direction::Read), Box::new(callback))
+        self.on_ready(socket, Direction::Read, callback)
     }
 
     /// Calls back whenever the socket may be written to, once a pass for as long as it may. Most sockets may,
@@ -44,11 +42,9 @@ impl EventLoop {
     pub fn on_writable(
         &self,
         socket: Socket,
-        mut callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
+        callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
     ) -> Callback {
-        let callback =
-            move |event_loop: &EventLoop, count: io::Result<u64>| callback(event_loop, count.map(drop));
-        self.watch(What::Ready(socket, Direction::Write), Box::new(callback))
+        self.on_ready(socket, Direction::Write, callback)
     }
 
     /// Calls back when the signal came, with how often since the last call. The signal no longer does what it
