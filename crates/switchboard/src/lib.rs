@@ -1,1 +1,2 @@
 //! Runtime.
+#![forbid(unsafe_code)]
