@@ -420,3 +420,7 @@ fn another(registered: RawFd, now: RawFd) -> io::Error {
     );
     refused(io::ErrorKind::InvalidInput, text)
 }
+
+#[cfg(test)]
+#[path = "selector_tests.rs"]
+mod tests;
