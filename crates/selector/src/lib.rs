@@ -48,16 +48,28 @@ mod event;
 mod fork;
 mod interest;
 mod key;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "illumos", target_os = "solaris")))]
+mod kqueue;
 mod mechanism;
 mod missing;
 mod names;
 mod poll;
 mod ready;
 mod rejected;
+#[cfg(not(any(target_os = "illumos", target_os = "solaris")))]
 mod select;
 mod selector;
 pub mod signal;
-#[cfg_attr(any(target_os = "linux", target_os = "android"), path = "system/linux.rs")]
+
+// What the system has is written in one file each.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[path = "system/linux.rs"]
+mod system;
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "illumos", target_os = "solaris")))]
+#[path = "system/bsd.rs"]
+mod system;
+#[cfg(any(target_os = "illumos", target_os = "solaris"))]
+#[path = "system/solaris.rs"]
 mod system;
 
 pub use std::os::fd::{AsFd as AsDescriptor, BorrowedFd as BorrowedDescriptor, OwnedFd as Descriptor};
