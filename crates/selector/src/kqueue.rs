@@ -1,10 +1,11 @@
 //! kqueue(2): the BSDs and Apple's systems.
 //!
-//! Reading and writing are two filters here, each with a registration and events of its own; so the two events of one
-//! descriptor are merged, and an Oneshot that fired in one direction is taken out of the other. Filters are
-//! changed with EV_RECEIPT, which answers for each change: if the second fails, the first is undone. EV_EOF is an end,
-//! not an error: the error is in `fflags`. Whatever is closed leaves the kqueue by itself, so ENOENT on the way
-//! out is no error. Only on 64-bit systems: the token travels in a pointer.
+//! Reading and writing are two filters here, each with a registration and events of its own; so the
+//! two events of one descriptor are merged, and an Oneshot that fired in one direction is taken out
+//! of the other. Filters are changed with EV_RECEIPT, which answers for each change: if the second
+//! fails, the first is undone. EV_EOF is an end, not an error: the error is in `fflags`. Whatever
+//! is closed leaves the kqueue by itself, so ENOENT on the way out is no error. Only on 64-bit
+//! systems: the token travels in a pointer.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -96,7 +97,8 @@ impl Backend for Kqueue {
             self.ready.resize_with(room, MaybeUninit::uninit);
         }
         let (ready, timeout) = (&mut self.ready[..room], timespec(timeout));
-        // SAFETY: the descriptors watched belong to registered sources; one closed early leaves the kqueue.
+        // SAFETY: the descriptors watched belong to registered sources; one closed early leaves the
+        // kqueue.
         let (ready, _) = unsafe { kqueue::kevent_timespec(&self.kqueue, &[], ready, timeout.as_ref()) }?;
         self.batch += 1;
         let mut halves = Vec::new();
@@ -170,7 +172,8 @@ fn directions(fd: RawFd) -> [(Interest, EventFilter); 2] {
 }
 
 fn light(lamps: &mut Lamps, kevent: &kqueue::Event) {
-    // SAFETY: rustix's Event is a transparent wrapper of libc's kevent, whose `fflags` it does not offer.
+    // SAFETY: rustix's Event is a transparent wrapper of libc's kevent, whose `fflags` it does not
+    // offer.
     let raw = unsafe { &*std::ptr::from_ref(kevent).cast::<libc::kevent>() };
     let end = kevent.flags().contains(EventFlags::EOF);
     let reading = matches!(kevent.filter(), EventFilter::Read(_));

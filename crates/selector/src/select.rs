@@ -1,10 +1,11 @@
 //! select(2), the oldest: three sets of bits, asked whole and answered whole.
 //!
 //! A set ends at descriptor 1023, and FD_SET beyond it is a write outside an array in C; here such
-//! descriptors are refused. select tells readable, writable and exceptional, and nothing of hang-ups
-//! and errors by themselves, so the hints of an event stay dark. A closed descriptor among the watched spoils the
-//! whole call (EBADF): then each is asked whether it is open, and only those that are not are reported.
-//! Each scan starts after the last descriptor that was reported, so a small `room` starves nobody.
+//! descriptors are refused. select tells readable, writable and exceptional, and nothing of
+//! hang-ups and errors by themselves, so the hints of an event stay dark. A closed descriptor among
+//! the watched spoils the whole call (EBADF): then each is asked whether it is open, and those that
+//! are not are reported beside what is ready. Each scan starts after the last descriptor reported,
+//! so a small `room` starves nobody.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -63,8 +64,8 @@ impl Backend for Select {
             return Err(refused(
                 io::ErrorKind::InvalidInput,
                 format_args!(
-                    "cannot watch descriptor {number} with select: it takes descriptors below {LIMIT} only; use \
-                     poll or epoll"
+                    "cannot watch descriptor {number} with select: it takes only those below {LIMIT}; use poll \
+                     or epoll"
                 ),
             ));
         }
@@ -114,7 +115,8 @@ impl Backend for Select {
 }
 
 impl Select {
-    /// One select(2) of all but those known to be `closed`. Lights the lamps and says for how many descriptors.
+    /// One select(2) of all but those known to be `closed`. Lights the lamps and says for how many
+    /// descriptors.
     fn ask(&mut self, closed: &[RawFd], timeout: Option<Duration>) -> Result<usize, Errno> {
         self.lamps[..self.bound].fill(Lamps::OFF);
         for (answer, asked) in self.answer.iter_mut().zip(&self.asked) {
@@ -123,8 +125,8 @@ impl Select {
         }
         let [read, write, except] = &mut self.answer;
         let (bound, timeout) = (self.bound as i32, timespec(timeout));
-        // SAFETY: the descriptors in the sets belong to registered sources, which the selector owns; should one be
-        // closed all the same, the kernel answers EBADF.
+        // SAFETY: the descriptors in the sets belong to registered sources, which the selector
+        // owns; should one be closed all the same, the kernel answers EBADF.
         unsafe { rustix::event::select(bound, Some(read), Some(write), Some(except), timeout.as_ref()) }?;
         let mut found = closed.len();
         closed.iter().for_each(|fd| self.lamps[*fd as usize] = Lamps::FAILED);

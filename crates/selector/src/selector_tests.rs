@@ -10,7 +10,8 @@ use crate::event::{Event, Lamps};
 struct Calls {
     log: Vec<&'static str>,
     waits: Vec<Option<Duration>>,
-    /// Answers to the next waits, the last first; when there are none left, the real mechanism is asked.
+    /// Answers to the next waits, the last first; when there are none left, the real mechanism is
+    /// asked.
     answers: Vec<io::Result<Vec<Event>>>,
 }
 
@@ -88,7 +89,8 @@ fn d1_a_timer_of_900_microseconds_takes_at_most_three_waits() {
 #[test]
 fn d3_long_timeouts_are_waited_for_day_by_day() {
     on_each(|mut selector, calls| {
-        // The mechanism comes back thrice with nothing, as if a day had passed each time; then it is rung.
+        // The mechanism comes back thrice with nothing, as if a day had passed each time; then it
+        // is rung.
         selector.bell().ring();
         for timeout in [Duration::from_secs(25 * 24 * 3600), Duration::MAX] {
             calls.lock().unwrap().answers = (0..3).map(|_| Ok(Vec::new())).collect();

@@ -1,7 +1,8 @@
-//! What concerns the whole process, so that nothing else may run beside it: fork, exec, running out of descriptors.
+//! What concerns the whole process, so that nothing else may run beside it: fork, exec, running out
+//! of descriptors.
 //!
-//! The tests take turns with a lock. In a forked child nothing panics: a child says which step failed by
-//! its exit code.
+//! The tests take turns with a lock. In a forked child nothing panics: a child says which step
+//! failed by its exit code.
 #![expect(clippy::disallowed_methods, reason = "tests look at the clock themselves")]
 
 #[path = "suite/common.rs"]
@@ -28,7 +29,8 @@ fn alone() -> MutexGuard<'static, ()> {
 
 /// Runs `child` in a forked process and fails with the number it answers, unless that is 0.
 fn in_forked_child(child: impl FnOnce() -> i32) {
-    // SAFETY: the child runs `child` and leaves by _exit; the C library makes its allocator usable there.
+    // SAFETY: the child runs `child` and leaves by _exit; the C library makes its allocator usable
+    // there.
     match unsafe { libc::fork() } {
         -1 => panic!("fork: {}", io::Error::last_os_error()),
         // SAFETY: no destructors or handlers of the parent run in the child.

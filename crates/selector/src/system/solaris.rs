@@ -1,4 +1,5 @@
-//! What illumos and Solaris have here: poll, and a pipe for the bell. (select(2) cannot be had through rustix there.)
+//! What illumos and Solaris have here: poll, and a pipe for the bell. (select(2) cannot be had
+//! through rustix there.)
 
 use std::io;
 use std::os::fd::BorrowedFd;

@@ -77,8 +77,8 @@ pub(crate) fn fill(mut stream: &TcpStream) {
     while stream.write(&[0; 65536]).is_ok() {}
 }
 
-/// A duplicate of `fd` on a number that no other test uses, below 1024. Tests that close numbers and expect
-/// to get the same again need it, since others open descriptors meanwhile.
+/// A duplicate of `fd` on a number that no other test uses, below 1024. Tests that close numbers
+/// and expect to get the same again need it, since others open descriptors meanwhile.
 pub(crate) fn on_own_number(fd: impl AsFd) -> OwnedFd {
     static NEXT: AtomicI32 = AtomicI32::new(600);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

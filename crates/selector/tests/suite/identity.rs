@@ -1,4 +1,5 @@
-//! Family A: numbers used again, stale events, duplicates, descriptors closed behind the selector's back.
+//! Family A: numbers used again, stale events, duplicates, descriptors closed behind the selector's
+//! back.
 
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -59,7 +60,8 @@ struct Lying(RawFd);
 
 impl AsFd for Lying {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        // SAFETY: not kept, deliberately: the tests are about what happens then. The number is no other test's.
+        // SAFETY: not kept, deliberately: the tests are about what happens then. The number is no
+        // other test's.
         unsafe { BorrowedFd::borrow_raw(self.0) }
     }
 }
