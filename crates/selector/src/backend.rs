@@ -2,7 +2,8 @@
 //!
 //! A mechanism knows descriptors, tokens, interests and modes, nothing of sources, keys or time.
 //! Each has a free function `open() -> io::Result<Box<dyn Backend>>` in front of this trait's
-//! methods. What the selector promises: an interest is never empty; Edge is used only where `edges`
+//! methods.
+//! What the selector promises: an interest is never empty; Edge is used only where `edges`
 //! says so; a descriptor is added once until it is removed. What a mechanism must keep: an Oneshot
 //! descriptor, once reported, is silent until `modify`, yet still counts as added; hang-up and
 //! error light the READ and WRITE lamps.

@@ -1,5 +1,4 @@
-//! The selector: the one part above the mechanisms, where everything that is the same on all is
-//! written.
+//! The selector: whatever is the same on every mechanism is written here, once.
 //!
 //! It owns the sources, so a number cannot be closed or used again behind its back by accident;
 //! names them with generations, so late events hit nobody; keeps what is watched for nothing out of
