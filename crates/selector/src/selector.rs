@@ -1,10 +1,11 @@
-//! The selector: the one part above the mechanisms, where everything that is the same on all is written.
+//! The selector: whatever is the same on every mechanism is written here, once.
 //!
-//! It owns the sources, so a number cannot be closed or used again behind its back by accident; names
-//! them with generations, so late events hit nobody; keeps what is watched for nothing out of the
-//! kernel; waits in slices until a deadline; and hears the bell.
-//! What must stay true: `Place::Kernel` means the mechanism has it (perhaps silent, after Oneshot), any other place means
-//! it has not. `by_fd` names exactly the registered descriptors. The hot path, `select` and `settle`, allocates nothing.
+//! It owns the sources, so a number cannot be closed or used again behind its back by accident;
+//! names them with generations, so late events hit nobody; keeps what is watched for nothing out of
+//! the kernel; waits in slices until a deadline; and hears the bell.
+//! What must stay true: `Place::Kernel` means the mechanism has it (perhaps silent, after Oneshot),
+//! any other place means it has not. `by_fd` names exactly the registered descriptors. The hot
+//! path, `select` and `settle`, allocates nothing.
 
 use std::ops::{Index, IndexMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -27,13 +28,15 @@ use crate::rejected::Rejected;
 
 /// Tells which of its sources may be tried now.
 ///
-/// It owns them: [`register`](Self::register) moves a source in, [`unregister`](Self::unregister) moves it
-/// out again, and dropping the selector drops those left. `S` may be a socket, or a struct of yours that has one
-/// beside whatever belongs to it; implement [`AsFd`] on it. Each `S` must answer `as_fd` with the same
-/// descriptor, and keep it open, from `register` until `unregister`; one that does not gets clear errors.
+/// It owns them: [`register`](Self::register) moves a source in, [`unregister`](Self::unregister)
+/// moves it out again, and dropping the selector drops those left. `S` may be a socket, or a struct
+/// of yours that has one beside whatever belongs to it; implement [`AsFd`] on it. Each `S` must
+/// answer `as_fd` with the same descriptor, and keep it open, from `register` until `unregister`;
+/// one that does not gets clear errors.
 ///
-/// A selector belongs to the process that made it: after fork(2), the child gets an error from every call
-/// that returns one, and may drop it without harm to the parent. It may move between threads if `S` may.
+/// A selector belongs to the process that made it: after fork(2), the child gets an error from
+/// every call that returns one, and may drop it without harm to the parent. It may move between
+/// threads if `S` may.
 pub struct Selector<S> {
     mechanism: Mechanism,
     // Above `entries`: dropped before the sources, so that the kernel watches nothing that is gone.
@@ -108,12 +111,13 @@ impl<S: AsFd> Selector<S> {
         mode != Mode::Edge || self.backend.edges()
     }
 
-    /// Takes `source` in and watches it for `interest`. With [`Interest::NONE`] it is only kept, without
-    /// a system call, until `modify` asks for something.
+    /// Takes `source` in and watches it for `interest`. With [`Interest::NONE`] it is only kept,
+    /// without a system call, until `modify` asks for something.
     ///
     /// # Errors
-    /// The source comes back with each: `AlreadyExists` if its descriptor is registered, `Unsupported` for an edge
-    /// where there are none, `InvalidInput` for a descriptor ≥ 1024 on select, and what the system says.
+    /// The source comes back with each: `AlreadyExists` if its descriptor is registered,
+    /// `Unsupported` for an edge where there are none, `InvalidInput` for a descriptor ≥ 1024 on
+    /// select, and what the system says.
     pub fn register(&mut self, source: S, interest: Interest, mode: Mode) -> Result<Key, Rejected<S>> {
         if let Err(error) = self.home.check().and_then(|()| self.check_mode(mode)) {
             return Err(Rejected { error, source });
@@ -139,13 +143,14 @@ impl<S: AsFd> Selector<S> {
         Ok(key)
     }
 
-    /// Watches a source for something else from now on. Wakes an Oneshot source up again, and lets an Edge one be
-    /// reported again if it is ready.
+    /// Watches a source for something else from now on. Wakes an Oneshot source up again, and lets
+    /// an Edge one be reported again if it is ready.
     ///
     /// # Errors
-    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than at `register`
-    /// (put it right through [`source_mut`](Self::source_mut) and call again), `Unsupported` for an edge where there
-    /// are none, and what the system says. Nothing has changed then.
+    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than
+    /// at `register` (put it right through [`source_mut`](Self::source_mut) and call again),
+    /// `Unsupported` for an edge where there are none, and what the system says. Nothing has
+    /// changed then.
     pub fn modify(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
         self.home.check()?;
         self.check_mode(mode)?;
@@ -157,11 +162,13 @@ impl<S: AsFd> Selector<S> {
         Ok(())
     }
 
-    /// Gives a source back, unwatched. Events already fetched keep its key, which names nothing any more.
+    /// Gives a source back, unwatched. Events already fetched keep its key, which names nothing any
+    /// more.
     ///
     /// # Errors
-    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than at `register` (put
-    /// it right through [`source_mut`](Self::source_mut) and call again). Nothing has changed then.
+    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than
+    /// at `register` (put it right through [`source_mut`](Self::source_mut) and call again).
+    /// Nothing has changed then.
     pub fn unregister(&mut self, key: Key) -> io::Result<S> {
         self.home.check()?;
         let entry = self.entries.get(key).ok_or_else(|| unknown(key))?;
@@ -173,9 +180,10 @@ impl<S: AsFd> Selector<S> {
 
     /// Waits until a source is ready, the bell is rung, or `timeout` is over, and fills `events`.
     ///
-    /// `None` waits for ever, zero never sleeps. A timeout is never cut short, however long; it is rounded
-    /// up to what the mechanism can (epoll and poll on Linux: nanoseconds). A signal does not end the wait: its handler rings the
-    /// bell if it wants to. Returns with no events only when the time is over or the bell was heard.
+    /// `None` waits for ever, zero never sleeps. A timeout is never cut short, however long; it is
+    /// rounded up to what the mechanism can (epoll and poll on Linux: nanoseconds). A signal does
+    /// not end the wait: its handler rings the bell if it wants to. Returns with no events only
+    /// when the time is over or the bell was heard.
     ///
     /// # Errors
     /// Called in a forked child; out of kernel memory.
@@ -281,8 +289,9 @@ impl<S: AsFd> Selector<S> {
         Ok(())
     }
 
-    /// The kernel reported something that is registered no more: its source was closed before it was unregistered, and a
-    /// duplicate keeps it alive in the kernel, out of reach. Only a new kernel selector is free of it.
+    /// The kernel reported something that is registered no more: its source was closed before it
+    /// was unregistered, and a duplicate keeps it alive in the kernel, out of reach. Only a new
+    /// kernel selector is free of it.
     #[cold]
     fn exorcise(&mut self) -> io::Result<()> {
         let mut backend = open(self.mechanism, &self.bell)?;
@@ -394,7 +403,7 @@ fn is_lacking(error: &io::Error) -> bool {
 #[cold]
 fn already(fd: RawFd, key: Key) -> io::Error {
     let text = format_args!(
-        "cannot register descriptor {fd}: it is registered as {key:?}; modify that one, or register a duplicate"
+        "cannot register descriptor {fd}: it is registered as {key:?}; modify that, or register a duplicate"
     );
     refused(io::ErrorKind::AlreadyExists, text)
 }
@@ -415,8 +424,12 @@ fn no_edges(mechanism: Mechanism) -> io::Error {
 #[cold]
 fn another(registered: RawFd, now: RawFd) -> io::Error {
     let text = format_args!(
-        "the source was registered as descriptor {registered} and is {now} now; put the old one back (source_mut), \
-         and unregister it before it changes"
+        "the source was registered as descriptor {registered} and is {now} now; put the old one back \
+         (source_mut), and unregister it before it changes"
     );
     refused(io::ErrorKind::InvalidInput, text)
 }
+
+#[cfg(test)]
+#[path = "selector_tests.rs"]
+mod tests;
