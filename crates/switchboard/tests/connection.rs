@@ -1,4 +1,5 @@
 //! Connections and acceptors that call back, on every engine.
+#![allow(clippy::disallowed_methods, reason = "tests use the real clock and threads")]
 
 mod network;
 

@@ -1,4 +1,5 @@
 //! The event loop, on every engine: order, bounded passes, timers, watches, other threads, panics.
+#![allow(clippy::disallowed_methods, reason = "tests use the real clock and threads")]
 
 mod network;
 

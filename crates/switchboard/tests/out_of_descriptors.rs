@@ -1,6 +1,7 @@
 //! Out of descriptors: nobody is closed, nobody is stranded, no CPU is burnt.
 //!
 //! In a file of its own, because the limit is the whole process's.
+#![allow(clippy::disallowed_methods, reason = "tests use the real clock and threads")]
 
 mod network;
 

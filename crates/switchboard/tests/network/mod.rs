@@ -1,7 +1,8 @@
 //! Where the loops of a test come from: each mechanism of this system, and a network in memory.
 //!
 //! A mechanism that this system lacks is skipped with the reason, unless `SWITCHBOARD_REQUIRE` names it.
-#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses its part")]
+#![allow(clippy::disallowed_methods, reason = "tests guard themselves by the real clock")]
 
 use std::time::{Duration, Instant};
 
