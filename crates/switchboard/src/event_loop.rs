@@ -288,8 +288,10 @@ impl EventLoop {
         let mut ready = core.ready.borrow_mut();
         ready.extend(core.finished.borrow_mut().drain(..).map(Ready::Finished));
         let mut rows = core.rows.borrow_mut();
-        for callback in core.inbox.take() {
-            ready.push_back(Ready::Callback(rows.insert(Row::Once(callback))));
+        if core.inbox.has_mail() {
+            for callback in core.inbox.take() {
+                ready.push_back(Ready::Callback(rows.insert(Row::Once(callback))));
+            }
         }
         let now = core.engine.borrow().now();
         let mut timers = core.timers.borrow_mut();

@@ -8,8 +8,9 @@
 //!   so an edge is still to come, and trying before it would be in vain.
 //! * Whatever frees the front of a lane runs [`progress`](Readiness::progress) on it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
+use std::mem;
 use std::time::Instant;
 
 use slotmap::SecondaryMap;
@@ -34,7 +35,7 @@ pub(super) struct Readiness<K> {
     /// Sockets whose lamps are to be asked for before the next sleep.
     to_arm: Vec<Socket>,
     /// Sockets with more to do than one turn allowed: no sleep before they had another.
-    pub(super) again: Vec<Socket>,
+    pub(super) again: VecDeque<Socket>,
     /// Sockets that close gently, by when they must be done.
     pub(super) closing: BTreeSet<(Instant, Socket)>,
     news: News,
@@ -49,7 +50,7 @@ impl<K: Kernel> Readiness<K> {
             operations: Operations::default(),
             signals: Signals::default(),
             to_arm: Vec::new(),
-            again: Vec::new(),
+            again: VecDeque::new(),
             closing: BTreeSet::new(),
             news: News::default(),
             now,
@@ -87,7 +88,7 @@ impl<K: Kernel> Readiness<K> {
         let slot = &mut self.sockets.slots[socket];
         let asked = slot.kind.mode == Mode::Edge && slot.armed.contains(direction.interest());
         if asked && !*slot.dry(direction) {
-            self.again.push(socket);
+            self.again.push_back(socket);
         } else if !asked && !slot.to_arm {
             slot.to_arm = true;
             self.to_arm.push(socket);
@@ -156,17 +157,17 @@ impl<K: Kernel> Readiness<K> {
     }
 
     fn take_news(&mut self) {
-        let mut news = std::mem::take(&mut self.news);
-        for lamp in news.lamps.drain(..) {
+        let mut lamps = mem::take(&mut self.news.lamps);
+        for lamp in lamps.drain(..) {
             self.light(lamp);
         }
-        for (number, count) in news.signals.drain(..) {
+        self.news.lamps = lamps;
+        while let Some((number, count)) = self.news.signals.pop() {
             self.signals.came(number, count, &mut self.operations);
         }
-        for (ticket, outcome) in news.jobs.drain(..) {
+        while let Some((ticket, outcome)) = self.news.jobs.pop_front() {
             self.operations.finish_alone(ticket, outcome);
         }
-        self.news = news;
     }
 
     fn submit_to_socket(&mut self, socket: Socket, mut op: Op) -> Submitted {
@@ -259,7 +260,7 @@ impl<K: Kernel> Engine for Readiness<K> {
             // The kernel tells it once: whoever waits for it must not miss it because somebody asked.
             let slot = &mut self.sockets.slots[socket];
             let told = slot.note_error(copy(error));
-            if std::mem::take(&mut slot.connecting) {
+            if mem::take(&mut slot.connecting) {
                 slot.write.arrived.push_back(Arrival::Error(told));
                 self.progress(socket, Direction::Write);
             }
@@ -357,16 +358,16 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn wait(&mut self, until: Option<Instant>, finished: &mut Vec<Ticket>) -> io::Result<()> {
-        for socket in std::mem::take(&mut self.again) {
+        // Those that are put off once more while this runs have their turn in the next wait.
+        for _ in 0..self.again.len() {
+            let Some(socket) = self.again.pop_front() else { break };
             self.progress(socket, Direction::Read);
             self.progress(socket, Direction::Write);
             self.go_on_closing(socket);
         }
-        let mut to_arm = std::mem::take(&mut self.to_arm);
-        for socket in to_arm.drain(..) {
+        while let Some(socket) = self.to_arm.pop() {
             self.arm(socket);
         }
-        self.to_arm = to_arm;
         let until = [until, self.due()].into_iter().flatten().min();
         self.sockets.kernel.select(until, &mut self.news)?;
         self.now = self.now.max(self.sockets.kernel.clock());
