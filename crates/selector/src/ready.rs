@@ -28,6 +28,9 @@ pub fn ready(fd: impl AsFd, interest: Interest, timeout: Option<Duration>) -> io
     if interest.is_empty() {
         return Ok(Interest::NONE);
     }
+    if fd.as_raw_fd() < 0 {
+        return Err(not_open(fd.as_raw_fd())); // poll(2) would ignore it, and sleep
+    }
     let mut asked = [PollFd::from_borrowed_fd(fd, flags(interest))];
     let deadline = Deadline::start(timeout);
     let mut left = timeout;
@@ -79,10 +82,7 @@ pub fn unsent(fd: impl AsFd) -> io::Result<usize> {
 
 fn answer(fd: i32, said: PollFlags, asked: Interest) -> io::Result<Interest> {
     if said.contains(PollFlags::NVAL) {
-        return Err(refused(
-            io::ErrorKind::InvalidInput,
-            format_args!("cannot poll descriptor {fd}: it is not open"),
-        ));
+        return Err(not_open(fd));
     }
     if said.intersects(PollFlags::HUP | PollFlags::ERR) {
         return Ok(asked);
@@ -95,4 +95,9 @@ fn answer(fd: i32, said: PollFlags, asked: Interest) -> io::Result<Interest> {
         }
     }
     Ok(ready)
+}
+
+#[cold]
+fn not_open(fd: i32) -> io::Error {
+    refused(io::ErrorKind::InvalidInput, format_args!("cannot poll descriptor {fd}: it is not open"))
 }

@@ -117,14 +117,13 @@ impl<S: AsFd> Selector<S> {
     /// # Errors
     /// The source comes back with each: `AlreadyExists` if its descriptor is registered,
     /// `Unsupported` for an edge where there are none, `InvalidInput` for a descriptor ≥ 1024 on
-    /// select, and what the system says.
+    /// select or one that is obviously not open, and what the system says.
     pub fn register(&mut self, source: S, interest: Interest, mode: Mode) -> Result<Key, Rejected<S>> {
         if let Err(error) = self.home.check().and_then(|()| self.check_mode(mode)) {
             return Err(Rejected { error, source });
         }
         let fd = source.as_fd().as_raw_fd();
-        if let Some(Some(key)) = self.by_fd.get(fd as usize) {
-            let error = already(fd, *key);
+        if let Err(error) = self.check_fd(source.as_fd()) {
             return Err(Rejected { error, source });
         }
         let (backend, always) = (&mut *self.backend, &mut self.always);
@@ -186,7 +185,8 @@ impl<S: AsFd> Selector<S> {
     /// when the time is over or the bell was heard.
     ///
     /// # Errors
-    /// Called in a forked child; out of kernel memory.
+    /// Called in a forked child; out of kernel memory. One that passes (no memory for the moment)
+    /// does not harm the selector: call again.
     pub fn select(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         self.home.check()?;
         events.clear();
@@ -241,6 +241,22 @@ impl<S: AsFd> Selector<S> {
         if self.supports(mode) { Ok(()) } else { Err(no_edges(self.mechanism)) }
     }
 
+    /// Whether a descriptor can be a newcomer's.
+    fn check_fd(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let number = fd.as_raw_fd();
+        let known = self.by_fd.len();
+        let Ok(place) = usize::try_from(number) else { return Err(not_open(number)) };
+        if let Some(Some(key)) = self.by_fd.get(place) {
+            return Err(already(number, *key));
+        }
+        // Numbers are given out from below. One far above all others is looked at before a table is
+        // made for it.
+        if place > 2 * known + 4096 && rustix::io::fcntl_getfd(fd).is_err() {
+            return Err(not_open(number));
+        }
+        Ok(())
+    }
+
     /// One wait of the mechanism, at most `left` long, and what came of it.
     #[inline]
     fn collect(&mut self, events: &mut Events, left: Option<Duration>) -> io::Result<()> {
@@ -272,7 +288,11 @@ impl<S: AsFd> Selector<S> {
         if *rung {
             self.bell.hear();
         }
-        if ghosts { self.exorcise() } else { Ok(()) }
+        match if ghosts { self.exorcise() } else { Ok(()) } {
+            // What is ready goes first; the ghost will come again.
+            Err(error) if events.is_empty() && !events.rung => Err(error),
+            _ => Ok(()),
+        }
     }
 
     #[cold]
@@ -296,17 +316,13 @@ impl<S: AsFd> Selector<S> {
     fn exorcise(&mut self) -> io::Result<()> {
         let mut backend = open(self.mechanism, &self.bell)?;
         let mut lost = Vec::new();
-        for (key, entry) in &self.entries {
-            let watched = entry.place == Place::Kernel && !entry.spent;
-            let added = entry.borrow().and_then(|fd| {
-                if watched {
-                    backend.add(fd, key.token(), entry.interest, entry.mode).map(Some)
-                } else {
-                    Ok(None)
+        for (key, entry) in self.entries.iter().filter(|(_, entry)| entry.place == Place::Kernel) {
+            match entry.borrow() {
+                Ok(fd) if !entry.spent && rustix::io::fcntl_getfd(fd).is_ok() => {
+                    backend.add(fd, key.token(), entry.interest, entry.mode)?;
                 }
-            });
-            if entry.place == Place::Kernel && !matches!(added, Ok(Some(Added::Watched))) {
-                lost.push(key);
+                // Silent as it was before: reported already, or closed.
+                _ => lost.push(key),
             }
         }
         for key in lost {
@@ -406,6 +422,11 @@ fn already(fd: RawFd, key: Key) -> io::Error {
         "cannot register descriptor {fd}: it is registered as {key:?}; modify that, or register a duplicate"
     );
     refused(io::ErrorKind::AlreadyExists, text)
+}
+
+#[cold]
+fn not_open(fd: RawFd) -> io::Error {
+    refused(io::ErrorKind::InvalidInput, format_args!("cannot register descriptor {fd}: it is not open"))
 }
 
 #[cold]

@@ -15,7 +15,7 @@ fn a1_an_event_fetched_before_unregister_names_nobody_even_if_the_number_is_used
         let mut selector = selector::<OwnedFd>(mechanism);
         let (first, mut far_first) = tcp_pair();
         let (second, mut far_second) = tcp_pair();
-        let (newcomer, _far_newcomer) = tcp_pair();
+        let (newcomer, mut far_newcomer) = tcp_pair();
         let second = on_own_number(second);
         let number = second.as_raw_fd();
         let first = selector.register(first.into(), Interest::READ, Mode::Level).unwrap();
@@ -38,6 +38,10 @@ fn a1_an_event_fetched_before_unregister_names_nobody_even_if_the_number_is_used
         assert_ne!(late[0].key(), newcomer);
         assert!(selector.source(late[0].key()).is_none());
         assert_eq!(one(&mut selector).key(), first, "nothing reached the newcomer");
+        // What is meant for the newcomer does.
+        selector.unregister(first).unwrap();
+        far_newcomer.write_all(b"x").unwrap();
+        assert_eq!(one(&mut selector).key(), newcomer);
     });
 }
 

@@ -63,6 +63,8 @@ fn a_descriptor_that_is_not_open_is_invalid_input() {
     let error = has_data(nowhere).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     assert!(error.to_string().contains("19000"), "{error}");
+    // The working directory, as the *at calls name it: -100.
+    assert_eq!(ready(rustix::fs::CWD, Interest::READ, None).unwrap_err().kind(), io::ErrorKind::InvalidInput);
 }
 
 #[test]

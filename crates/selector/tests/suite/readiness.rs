@@ -215,6 +215,27 @@ fn an_edge_is_reported_once_for_each_arrival() {
 }
 
 #[test]
+fn b4_a_short_read_at_the_urgent_mark_does_not_mean_drained() {
+    on_each(|mechanism| {
+        let (near, mut far) = tcp_pair();
+        let mut selector = selector(mechanism);
+        if mechanism != Mechanism::Epoll {
+            return println!("skipped on {mechanism}: a fact about Linux's edges");
+        }
+        far.write_all(b"before").unwrap();
+        SockRef::from(&far).send_out_of_band(b"!").unwrap();
+        far.write_all(b"behind").unwrap();
+        assert_eq!(ready(&near, Interest::PRIORITY, Some(SOON)).unwrap(), Interest::PRIORITY);
+        let key = selector.register(near, Interest::READ, Mode::Edge).unwrap();
+        assert!(one(&mut selector).readable());
+        let mut bytes = [0; 100];
+        assert_eq!(selector[key].read(&mut bytes).unwrap(), 6, "short, at the mark");
+        assert!(now(&mut selector).is_empty(), "and no new edge");
+        assert_eq!(drain(&selector[key]).unwrap(), b"behind");
+    });
+}
+
+#[test]
 fn a_buffer_smaller_than_the_ready_set_starves_nobody() {
     on_each(|mechanism| {
         let mut selector = selector(mechanism);

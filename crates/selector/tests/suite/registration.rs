@@ -214,3 +214,20 @@ fn nothing_is_ready_and_the_buffer_is_emptied() {
         assert!(events.is_empty());
     });
 }
+
+#[test]
+fn a_number_that_no_descriptor_has_is_invalid_input() {
+    on_each(|mechanism| {
+        // SAFETY: never open; only looked up.
+        let absurd = unsafe { BorrowedFd::borrow_raw(i32::MAX) };
+        // The working directory, as the *at calls name it: -100.
+        for fd in [absurd, rustix::fs::CWD] {
+            let mut selector = selector(mechanism);
+            for interest in [Interest::NONE, Interest::READ] {
+                let rejected = selector.register(fd, interest, Mode::Level).unwrap_err();
+                assert_eq!(rejected.error.kind(), io::ErrorKind::InvalidInput, "{rejected}");
+                assert!(rejected.to_string().contains(&fd.as_raw_fd().to_string()), "{rejected}");
+            }
+        }
+    });
+}
