@@ -81,7 +81,11 @@ impl<K: Kernel> Sockets<K> {
     fn connect(&mut self, socket: Socket, to: &Address) -> Attempt {
         let slot = &mut self.slots[socket];
         let answer = if slot.connecting {
-            self.kernel.connected(socket)
+            // Whoever tried or asked meanwhile was told the error, and the kernel tells it once.
+            match slot.broken.take() {
+                Some(code) => Err(io::Error::from_raw_os_error(code)),
+                None => self.kernel.connected(socket),
+            }
         } else {
             slot.connecting = true;
             self.kernel.connect(socket, to)
