@@ -261,9 +261,7 @@ pub(crate) fn real_now() -> Instant {
 }
 
 /// Runs something on another thread.
-pub(crate) fn beside<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> thread::JoinHandle<T> {
+pub(crate) fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     #[expect(clippy::disallowed_methods, reason = "a peer outside of the engine")]
     thread::spawn(work)
 }

@@ -4,8 +4,8 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 
 use switchboard::engine::{
-    Address, Close, Direction, Done, Engine, Fact, Failed, Lease, Listen, Op, Plan, Question, Setting, Socket,
-    Ticket,
+    Address, Close, Direction, Done, Engine, Fact, Failed, Lease, Listen, Op, Plan, Question, Setting,
+    Socket, Ticket,
 };
 
 use super::Rig;
