@@ -27,6 +27,17 @@ impl<K: Kernel> Sockets<K> {
         self.slots.get_mut(socket).filter(|slot| slot.closing.is_none()).ok_or_else(stale)
     }
 
+    /// The same, if it is a stream: nothing else is received from or sent to without saying more, and a
+    /// foreign descriptor might even block.
+    pub(super) fn open_stream(&mut self, socket: Socket, to_do: &str) -> io::Result<&mut Slot> {
+        let slot = self.open(socket)?;
+        if slot.kind.role == Role::Stream {
+            return Ok(slot);
+        }
+        let message = format!("cannot {to_do} on a {}", slot.kind.role.name());
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+
     /// Tries an operation on a socket, which must be the front of its lane or alone.
     pub(super) fn attempt(&mut self, op: &mut Op) -> Attempt {
         let direction = op.direction();
@@ -70,7 +81,11 @@ impl<K: Kernel> Sockets<K> {
     fn connect(&mut self, socket: Socket, to: &Address) -> Attempt {
         let slot = &mut self.slots[socket];
         let answer = if slot.connecting {
-            self.kernel.connected(socket)
+            // Whoever tried or asked meanwhile was told the error, and the kernel tells it once.
+            match slot.broken.take() {
+                Some(code) => Err(io::Error::from_raw_os_error(code)),
+                None => self.kernel.connected(socket),
+            }
         } else {
             slot.connecting = true;
             self.kernel.connect(socket, to)

@@ -300,7 +300,7 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize> {
-        let slot = self.sockets.open(socket)?;
+        let slot = self.sockets.open_stream(socket, "receive")?;
         if !slot.read.waiting.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -317,7 +317,7 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn try_send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let slot = self.sockets.open(socket)?;
+        let slot = self.sockets.open_stream(socket, "send")?;
         if !slot.write.waiting.is_empty() || slot.write_dry {
             return Err(io::ErrorKind::WouldBlock.into());
         }

@@ -103,6 +103,7 @@ impl Slot {
         if matches!(
             error.kind(),
             io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionRefused
                 | io::ErrorKind::TimedOut
                 | io::ErrorKind::HostUnreachable
                 | io::ErrorKind::NetworkUnreachable
