@@ -257,13 +257,7 @@ impl<K: Kernel> Engine for Readiness<K> {
         self.sockets.open(socket)?;
         let fact = self.sockets.kernel.ask(socket, question)?;
         if let Fact::Error(Some(error)) = &fact {
-            // The kernel tells it once: whoever waits for it must not miss it because somebody asked.
-            let slot = &mut self.sockets.slots[socket];
-            let told = slot.note_error(copy(error));
-            if mem::take(&mut slot.connecting) {
-                slot.write.arrived.push_back(Arrival::Error(told));
-                self.progress(socket, Direction::Write);
-            }
+            self.sockets.slots[socket].note_error(copy(error));
         }
         Ok(fact)
     }
