@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use switchboard_selector::{Event, Events, Mechanism, Selector};
 
@@ -47,6 +47,21 @@ pub(crate) fn soon<S: AsFd>(selector: &mut Selector<S>) -> Vec<Event> {
     selector.select(&mut events, Some(SOON)).unwrap();
     assert!(!events.is_empty(), "nothing was ready on {} before the deadline", selector.mechanism());
     events.iter().copied().collect()
+}
+
+/// The events of the first select that brings what is `wanted`, before the deadline.
+pub(crate) fn soon_with<S: AsFd>(
+    selector: &mut Selector<S>,
+    wanted: impl Fn(&[Event]) -> bool,
+) -> Vec<Event> {
+    let start = Instant::now();
+    loop {
+        let events = soon(selector);
+        if wanted(&events) {
+            return events;
+        }
+        assert!(start.elapsed() < SOON, "only {events:?} on {}", selector.mechanism());
+    }
 }
 
 /// The one event there must be.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use switchboard_selector::{Events, Interest, Mechanism, Mode, ready};
 
-use crate::common::{SOON, now, on_each, on_number, on_own_number, one, selector, soon, tcp_pair};
+use crate::common::{SOON, now, on_each, on_number, on_own_number, one, selector, soon, soon_with, tcp_pair};
 
 #[test]
 fn a1_an_event_fetched_before_unregister_names_nobody_even_if_the_number_is_used_again() {
@@ -22,12 +22,7 @@ fn a1_an_event_fetched_before_unregister_names_nobody_even_if_the_number_is_used
         let second = selector.register(second, Interest::READ, Mode::Level).unwrap();
         far_first.write_all(b"x").unwrap();
         far_second.write_all(b"x").unwrap();
-        let events = loop {
-            let events = soon(&mut selector);
-            if events.len() == 2 {
-                break events;
-            }
-        };
+        let events = soon_with(&mut selector, |events| events.len() == 2);
         // The first callback closes the second, and opens another on the same number.
         drop(selector.unregister(second).unwrap());
         let newcomer = on_number(newcomer, number);
@@ -117,7 +112,7 @@ fn a3_a_source_closed_before_unregister_does_not_spin_though_a_duplicate_lives()
             "the others are watched on; who was silent stays silent"
         );
         selector.modify(spent, Interest::WRITE, Mode::Level).unwrap();
-        while !soon(&mut selector).iter().any(|event| event.key() == spent) {}
+        soon_with(&mut selector, |events| events.iter().any(|event| event.key() == spent));
         for key in [honest, spent] {
             selector.unregister(key).unwrap().close();
         }
@@ -147,7 +142,7 @@ fn a_descriptor_closed_behind_our_back_harms_nobody_else() {
             assert!(now(&mut selector).is_empty(), "the kernel forgets closed descriptors by itself");
         }
         far_other.write_all(b"x").unwrap();
-        while !soon(&mut selector).iter().any(|event| event.key() == honest) {}
+        soon_with(&mut selector, |events| events.iter().any(|event| event.key() == honest));
         selector.unregister(closed).unwrap();
         assert_eq!(one(&mut selector).key(), honest);
         selector.unregister(honest).unwrap().close();
