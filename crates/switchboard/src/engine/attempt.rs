@@ -9,7 +9,7 @@ use std::net::Shutdown;
 
 use super::kernel::{Kernel, Role};
 use super::slot::{Slot, Slots};
-use super::{Address, Close, Direction, Done, Lease, Op, Pool, Socket};
+use super::{Address, Direction, Done, Lease, Op, Pool, Socket};
 
 /// The sockets of an engine, and what trying them takes.
 pub(super) struct Sockets<K> {
@@ -250,11 +250,11 @@ impl<K: Kernel> Sockets<K> {
         }
     }
 
-    /// Whether closing it can be gentle: only a stream that has not ended has something to be gentle with.
-    pub(super) fn needs_time(&mut self, socket: Socket, how: Close) -> bool {
+    /// Whether there is something to be gentle with: a connection that is whole and has not ended both ways.
+    pub(super) fn needs_time(&mut self, socket: Socket) -> bool {
         let slot = &self.slots[socket];
-        matches!(how, Close::Gently { .. })
-            && slot.kind.role == Role::Stream
+        slot.kind.role == Role::Stream
+            && slot.connected
             && slot.broken.is_none()
             && !(slot.ended && slot.write.waiting.is_empty())
     }
