@@ -1,1 +1,122 @@
 //! A network in memory, under virtual time.
+//!
+//! The engine is the one that runs on the system's selectors; only the kernel below it is played. So what is
+//! proved here is the code that runs there, and what takes hours there takes microseconds here.
+//!
+//! * Time stands still while anything can be done, and otherwise jumps to the moment that is waited for.
+//! * Nothing is left to chance: the same program does the same things in the same order, always.
+//! * Sockets answer as Linux's do, with its error numbers. `tests/agree.rs` compares them.
+//! * Faults are not made yet: bytes arrive at once, and only full buffers, full queues and programs lose or delay any.
+//! * Every IP address exists and can be bound. There is no file system: a Unix path is just a name.
+
+mod chime;
+mod connection;
+mod datagram;
+mod directory;
+mod hosts;
+mod kernel;
+mod listener;
+mod options;
+mod stream;
+mod watch;
+mod world;
+
+use std::cell::RefCell;
+use std::fmt;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use super::Engine;
+use super::readiness::Readiness;
+use kernel::Memory;
+use world::World;
+
+/// A network that exists in this thread's memory only, with one clock for all.
+///
+/// A clone is the same network. Its engines may be turned one after the other in the thread they live in; each
+/// socket belongs to one of them, and moves to another by `Op::Release` and `Plan::Adopt`. An engine that has
+/// nothing to do moves the clock to the moment it waits for, even if another one has something to do: whoever turns
+/// several of them in one thread decides whose turn it is, and for how long.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::EventLoop;
+/// use switchboard::engine::memory::Network;
+///
+/// let event_loop = EventLoop::with(Network::new().engine());
+/// event_loop.later(Duration::from_secs(3600), |_| println!("an hour is over"));
+/// event_loop.run()?; // at once
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Network {
+    world: Rc<RefCell<World>>,
+    lamps: Lamps,
+}
+
+/// How the sockets of an engine tell that they may be tried: both halves of the engine can be run in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Lamps {
+    /// Asked for once, each news is told, as with epoll and kqueue.
+    #[default]
+    Edge,
+    /// Each asked for anew, as with poll and select.
+    Oneshot,
+}
+
+impl Network {
+    /// An empty network. Its seed is zero.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_seed(0)
+    }
+
+    /// An empty network whose engines' [`random`](Engine::random) numbers follow from this seed.
+    #[must_use]
+    pub fn with_seed(seed: u64) -> Self {
+        Self { world: Rc::new(RefCell::new(World::new(seed))), lamps: Lamps::default() }
+    }
+
+    /// The same network; engines opened through this value have lamps of this kind.
+    #[must_use]
+    pub fn lamps(self, lamps: Lamps) -> Self {
+        Self { lamps, ..self }
+    }
+
+    /// Opens an engine on this network. Its name is `memory`.
+    ///
+    /// A [`wait`](Engine::wait) without a limit that nothing could ever end is an error,
+    /// [`io::ErrorKind::Deadlock`](std::io::ErrorKind::Deadlock); as long as somebody holds a
+    /// [`Bell`](super::Bell) it really sleeps. With a limit it never sleeps: the clock moves instead.
+    /// Blocking work (`Op::Call`) runs in the thread of the engine, inside its wait, and in order.
+    #[must_use]
+    pub fn engine(&self) -> Box<dyn Engine> {
+        Box::new(Readiness::new(Memory::new(Rc::clone(&self.world), self.lamps)))
+    }
+
+    /// A signal arrives, once for each engine that waits for it or ever has.
+    ///
+    /// It is lost on an engine that has not, as the default action of a signal is not simulated.
+    pub fn raise(&self, number: i32) {
+        self.world.borrow_mut().raise(number);
+    }
+
+    /// Gives a host these addresses, for `Op::Resolve`. A host with none is unknown.
+    ///
+    /// `localhost` is 127.0.0.1 unless it is told otherwise; addresses stand for themselves.
+    pub fn name(&self, host: &str, addresses: &[IpAddr]) {
+        self.world.borrow_mut().hosts.name(host, addresses);
+    }
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Network").field("lamps", &self.lamps).finish_non_exhaustive()
+    }
+}

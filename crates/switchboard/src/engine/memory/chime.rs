@@ -1,0 +1,99 @@
+//! What a bell strikes when the network is in memory: a flag, and a condition for the one real sleep there is.
+//!
+//! It counts who could still ring. A sleep without a limit goes on only while somebody could; when the last
+//! bell is dropped, the sleeper is told so.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::engine::Bell;
+
+/// One engine's.
+#[derive(Default)]
+pub(super) struct Chime {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    rung: bool,
+    ringers: usize,
+}
+
+/// One bell's grip on it.
+struct Ringer(Arc<Chime>);
+
+impl Chime {
+    /// A new bell.
+    pub(super) fn bell(self: &Arc<Self>) -> Bell {
+        self.lock().ringers += 1;
+        let ringer = Ringer(Arc::clone(self));
+        Bell::new(move || ringer.ring())
+    }
+
+    /// Whether it was rung since the last call.
+    pub(super) fn take(&self) -> bool {
+        std::mem::take(&mut self.lock().rung)
+    }
+
+    /// Sleeps until it is rung. False, at once or later, when there is nobody left who could.
+    pub(super) fn wait(&self) -> bool {
+        let state = self.lock();
+        let mut state = self
+            .changed
+            .wait_while(state, |state| !state.rung && state.ringers > 0)
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut state.rung)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ringer {
+    fn ring(&self) {
+        self.0.lock().rung = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Drop for Ringer {
+    fn drop(&mut self) {
+        self.0.lock().ringers -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_rings_are_heard_once() {
+        let chime = Arc::new(Chime::default());
+        let bell = chime.bell();
+        bell.ring();
+        bell.ring();
+        assert!(chime.wait());
+        assert!(!chime.take());
+    }
+
+    #[test]
+    fn with_nobody_to_ring_a_sleep_ends_at_once() {
+        let chime = Arc::new(Chime::default());
+        assert!(!chime.wait());
+        drop(chime.bell().clone());
+        assert!(!chime.wait());
+    }
+
+    #[test]
+    fn dropping_the_last_bell_ends_a_sleep() {
+        let chime = Arc::new(Chime::default());
+        let bell = chime.bell();
+        #[expect(clippy::disallowed_methods, reason = "a bell is dropped by another thread")]
+        let thread = std::thread::spawn(move || drop(bell));
+        assert!(!chime.wait());
+        thread.join().unwrap();
+    }
+}

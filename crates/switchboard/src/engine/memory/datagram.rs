@@ -1,0 +1,161 @@
+//! Datagrams: a queue of whole ones.
+//!
+//! Over IP a datagram that finds nobody, or no room, is lost, and nobody is told: that is UDP. A Unix socket tells:
+//! there is nobody (ECONNREFUSED, ENOENT), or the receiver's queue is full, and the sender waits for room. (On Linux
+//! a sender that is not connected waits in vain if the queue is full of others' datagrams; here it is woken.)
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
+
+use super::directory::{Protocol, destination, seen_by, source};
+use super::options::Options;
+use super::watch::{Cause, Signs};
+use super::world::{Body, Id, World};
+use crate::engine::Address;
+
+/// A datagram socket.
+pub(super) struct Datagram {
+    pub(super) address: Address,
+    queue: VecDeque<Packet>,
+    /// What the queue costs, bytes.
+    held: usize,
+    /// Senders that wait for room in the queue.
+    senders: Vec<Id>,
+    /// Waits for room in another's queue.
+    waits: bool,
+    pub(super) options: Options,
+}
+
+struct Packet {
+    from: Address,
+    bytes: Vec<u8>,
+}
+
+impl Datagram {
+    pub(super) fn signs(&self) -> Signs {
+        Signs { readable: !self.queue.is_empty(), writable: !self.waits, ..Signs::default() }
+    }
+}
+
+impl World {
+    pub(super) fn open_datagram(&mut self, bind: &Address) -> Result<Id, Errno> {
+        let id = self.insert(Body::Datagram(Datagram {
+            address: bind.clone(),
+            queue: VecDeque::new(),
+            held: 0,
+            senders: Vec::new(),
+            waits: false,
+            options: Options::default(),
+        }));
+        match self.directory.bind(Protocol::Datagram, bind, false, id) {
+            Ok(address) => {
+                self.datagram(id).address = address;
+                Ok(id)
+            }
+            Err(error) => {
+                self.remove(id);
+                Err(error)
+            }
+        }
+    }
+
+    /// Takes the oldest datagram, as much of it as fits, and says how long it was.
+    pub(super) fn recv_from(&mut self, id: Id, into: &mut [u8]) -> Result<(usize, Address), Errno> {
+        let datagram = self.datagram(id);
+        let Packet { from, bytes } = datagram.queue.pop_front().ok_or(Errno::AGAIN)?;
+        datagram.held -= bytes.len() + BOOKKEEPING;
+        let count = bytes.len().min(into.len());
+        into[..count].copy_from_slice(&bytes[..count]);
+        self.tell_senders(id);
+        Ok((bytes.len(), from))
+    }
+
+    pub(super) fn send_to(&mut self, id: Id, part: &[u8], to: &Address) -> Result<usize, Errno> {
+        match (self.datagram(id).address.clone(), to) {
+            (Address::Ip(from), Address::Ip(to)) => self.send_over_ip(from, part, *to),
+            (Address::Unix(_), Address::Unix(_)) => self.send_by_name(id, part, to),
+            (Address::Unix(_), _) => Err(Errno::INVAL),
+            (Address::Ip(_), _) => Err(Errno::AFNOSUPPORT),
+        }
+    }
+
+    fn send_over_ip(&mut self, from: SocketAddr, part: &[u8], to: SocketAddr) -> Result<usize, Errno> {
+        if from.is_ipv4() && to.is_ipv6() {
+            return Err(Errno::AFNOSUPPORT);
+        }
+        if to.port() == 0 {
+            return Err(Errno::INVAL);
+        }
+        if part.len() > if to.is_ipv4() { LONGEST_V4 } else { LONGEST_V6 } {
+            return Err(Errno::MSGSIZE);
+        }
+        let to = destination(to);
+        let ip = if from.ip().is_unspecified() { source(to.ip()) } else { from.ip() };
+        let from = SocketAddr::new(ip, from.port());
+        if let Some(there) = self.directory.find_ip(Protocol::Datagram, to, from.port()) {
+            let receiver = self.datagram(there);
+            if receiver.held <= receiver.options.receive_buffer {
+                let from = match receiver.address {
+                    Address::Ip(address) => seen_by(address, from).into(),
+                    Address::Unix(_) => unreachable!("a port is bound to a Unix socket"),
+                };
+                self.deliver(there, from, part);
+            }
+        }
+        Ok(part.len())
+    }
+
+    fn send_by_name(&mut self, id: Id, part: &[u8], to: &Address) -> Result<usize, Errno> {
+        let Address::Unix(name) = to else { unreachable!("the caller has looked") };
+        let there = self.directory.find_unix(name)?;
+        let sender = self.datagram(id);
+        if part.len() > 2 * sender.options.send_buffer - 32 {
+            return Err(Errno::MSGSIZE);
+        }
+        let from = sender.address.clone();
+        let Body::Datagram(receiver) = self.body(there) else { return Err(Errno::PROTOTYPE) };
+        if receiver.queue.len() > MOST_QUEUED {
+            receiver.senders.push(id);
+            self.datagram(id).waits = true;
+            return Err(Errno::AGAIN);
+        }
+        self.deliver(there, from, part);
+        Ok(part.len())
+    }
+
+    fn deliver(&mut self, there: Id, from: Address, part: &[u8]) {
+        let receiver = self.datagram(there);
+        receiver.held += part.len() + BOOKKEEPING;
+        receiver.queue.push_back(Packet { from, bytes: part.to_vec() });
+        self.wake(there, Cause::Arrival);
+    }
+
+    /// There is room again, or there never will be: those who waited try again.
+    fn tell_senders(&mut self, id: Id) {
+        for sender in std::mem::take(&mut self.datagram(id).senders) {
+            if self.is_there(sender) {
+                self.datagram(sender).waits = false;
+                self.wake(sender, Cause::Room);
+            }
+        }
+    }
+
+    pub(super) fn close_datagram(&mut self, id: Id) {
+        let address = self.datagram(id).address.clone();
+        self.directory.unbind(Protocol::Datagram, &address, id);
+        self.tell_senders(id);
+        self.remove(id);
+    }
+}
+
+/// What a datagram costs besides its bytes, so that empty ones do not queue without end.
+const BOOKKEEPING: usize = 256;
+
+/// What fits into an IP packet beside the headers (udp(7)).
+const LONGEST_V4: usize = 65_507;
+const LONGEST_V6: usize = 65_527;
+
+/// `net.unix.max_dgram_qlen`; one more fits.
+const MOST_QUEUED: usize = 10;

@@ -1,0 +1,318 @@
+//! One end of a connection: what it knows by itself.
+//!
+//! The fields are those that decide in Linux's tcp.c and af_unix.c, and so is the order in which each call
+//! asks them: the errors a program sees follow from it. What passes between the two ends is in
+//! [`connection`](super::connection).
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use rustix::io::Errno;
+
+use super::options::Options;
+use super::watch::Signs;
+use super::world::Id;
+use crate::engine::{Address, UnixName};
+
+/// One end.
+pub(super) struct Stream {
+    pub(super) family: Family,
+    pub(super) phase: Phase,
+    /// What connect(2) goes by.
+    pub(super) call: Call,
+    pub(super) local: Address,
+    pub(super) peer: Option<Address>,
+    /// The other end, which may be gone already.
+    pub(super) other: Option<Id>,
+    /// The full listener that it waits at to be let in.
+    pub(super) knocking: Option<Id>,
+    /// The port it has of the directory, and for which destination.
+    pub(super) pair: Option<(SocketAddr, SocketAddr)>,
+    /// Arrived and not received.
+    pub(super) incoming: VecDeque<u8>,
+    /// Sent, and not arrived for want of room there. TCP only.
+    outgoing: VecDeque<u8>,
+    /// Arrived there and not received, but held against this end's buffer. Unix only.
+    charged: usize,
+    /// The lamp for sending is out.
+    pub(super) crowded: bool,
+    /// Nothing more will be received but what is here (`RCV_SHUTDOWN`).
+    pub(super) read_shut: bool,
+    /// Nothing more may be sent (`SEND_SHUTDOWN`).
+    pub(super) write_shut: bool,
+    /// The other end has had our FIN, and we have had its. TCP only.
+    pub(super) fin_sent: bool,
+    pub(super) fin_seen: bool,
+    /// To be told once (`sk_err`).
+    pub(super) error: Option<Errno>,
+    /// Closed by its owner; lives on until what it has sent has arrived.
+    pub(super) orphan: bool,
+    pub(super) options: Options,
+}
+
+/// The kind of a stream socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Family {
+    V4,
+    V6,
+    Unix,
+    /// Not a stream at all; only options ask.
+    Datagram,
+}
+
+/// Where a connection is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Not connected yet.
+    Fresh,
+    /// Knocked, and not answered.
+    Connecting,
+    /// Both ends know each other; either may have ended its side.
+    Established,
+    /// Reset, or ended by both.
+    Closed,
+}
+
+/// How far the caller of connect(2) is: further back than the connection, until he hears of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Call {
+    Idle,
+    Underway,
+    Answered,
+}
+
+impl Stream {
+    /// A socket for addresses like this one.
+    pub(super) fn new(like: &Address) -> Self {
+        let (family, local) = match like {
+            Address::Ip(SocketAddr::V4(_)) => (Family::V4, any(Ipv4Addr::UNSPECIFIED.into())),
+            Address::Ip(SocketAddr::V6(_)) => (Family::V6, any(Ipv6Addr::UNSPECIFIED.into())),
+            Address::Unix(_) => (Family::Unix, Address::Unix(UnixName::Unnamed)),
+        };
+        Self {
+            family,
+            phase: Phase::Fresh,
+            call: Call::Idle,
+            local,
+            peer: None,
+            other: None,
+            knocking: None,
+            pair: None,
+            incoming: VecDeque::new(),
+            outgoing: VecDeque::new(),
+            charged: 0,
+            crowded: false,
+            read_shut: false,
+            write_shut: false,
+            fin_sent: false,
+            fin_seen: false,
+            error: None,
+            orphan: false,
+            options: Options::default(),
+        }
+    }
+
+    /// An end that is connected from the beginning.
+    pub(super) fn connected(local: Address, peer: Address, other: Id, options: Options) -> Self {
+        Self {
+            phase: Phase::Established,
+            call: Call::Answered,
+            local: local.clone(),
+            peer: Some(peer),
+            other: Some(other),
+            options,
+            ..Self::new(&local)
+        }
+    }
+
+    /// Begins anew, as an end that knocks.
+    pub(super) fn begin(&mut self, local: SocketAddr, to: SocketAddr) {
+        *self = Self {
+            phase: Phase::Connecting,
+            call: Call::Underway,
+            peer: Some(to.into()),
+            pair: Some((local, to)),
+            options: self.options.clone(),
+            local: local.into(),
+            ..Self::new(&local.into())
+        };
+    }
+
+    /// What it shows: `tcp_poll`, `unix_poll`.
+    pub(super) fn signs(&self) -> Signs {
+        let fresh = matches!(self.phase, Phase::Fresh | Phase::Closed);
+        let connecting = self.phase == Phase::Connecting;
+        Signs {
+            readable: self.read_shut || !self.incoming.is_empty(),
+            writable: !connecting && (self.write_shut || self.has_room()),
+            read_closed: self.read_shut,
+            hung_up: fresh || self.read_shut && self.write_shut,
+            failed: self.error.is_some(),
+        }
+    }
+
+    /// Takes from what has arrived, or says why there is nothing: `tcp_recvmsg`, `unix_stream_read_generic`.
+    pub(super) fn receive(&mut self, into: &mut [u8], peek: bool) -> Result<usize, Errno> {
+        if self.family == Family::Unix && self.phase != Phase::Established {
+            return Err(Errno::INVAL);
+        }
+        let count = into.len().min(self.incoming.len());
+        if count > 0 {
+            let (front, back) = self.incoming.as_slices();
+            let cut = count.min(front.len());
+            into[..cut].copy_from_slice(&front[..cut]);
+            into[cut..count].copy_from_slice(&back[..count - cut]);
+            if !peek {
+                self.incoming.drain(..count);
+            }
+            return Ok(count);
+        }
+        // TCP looks for the end first, Unix for the error.
+        if self.fin_seen {
+            return Ok(0);
+        }
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        match self.phase {
+            _ if self.read_shut => Ok(0),
+            Phase::Fresh | Phase::Closed => Err(Errno::NOTCONN),
+            Phase::Connecting | Phase::Established => Err(Errno::AGAIN),
+        }
+    }
+
+    /// Whether anything may be sent, or why not: the beginning of `tcp_sendmsg`, `unix_stream_sendmsg`.
+    pub(super) fn check_send(&mut self) -> Result<(), Errno> {
+        if self.family == Family::Unix {
+            return match self.phase {
+                Phase::Established if self.write_shut => Err(Errno::PIPE),
+                Phase::Established => Ok(()),
+                _ => Err(Errno::NOTCONN),
+            };
+        }
+        if let Some(error) = self.error.take() {
+            return Err(error);
+        }
+        match self.phase {
+            Phase::Connecting => Err(Errno::AGAIN),
+            Phase::Established if !self.write_shut => Ok(()),
+            _ => Err(Errno::PIPE),
+        }
+    }
+
+    /// How many bytes may still be sent.
+    pub(super) fn room(&self) -> usize {
+        self.options.send_buffer.saturating_sub(self.unsent())
+    }
+
+    /// How many more bytes may arrive. A Unix socket holds what its peers' buffers allow.
+    pub(super) fn window(&self) -> usize {
+        self.options.receive_buffer.saturating_sub(self.incoming.len())
+    }
+
+    /// How much was sent and has not left its buffer.
+    pub(super) fn unsent(&self) -> usize {
+        self.outgoing.len() + self.charged
+    }
+
+    /// Whether the lamp for sending is lit: not for every single byte of room, so that a sender is not woken for one
+    /// (`sk_stream_is_writeable`, `unix_writable`).
+    pub(super) fn has_room(&self) -> bool {
+        let (used, size) = (self.unsent(), self.options.send_buffer);
+        match self.family {
+            Family::Unix => used <= size / 4,
+            _ => used <= size - size / 3,
+        }
+    }
+
+    /// Whether bytes that arrive now are answered with RST: nobody will ever receive them.
+    pub(super) fn refuses(&self) -> bool {
+        self.orphan || self.phase != Phase::Established || (self.read_shut && self.write_shut)
+    }
+
+    /// Takes over what fits of a slice.
+    pub(super) fn take_over(&mut self, part: &[u8]) -> usize {
+        let count = part.len().min(self.room());
+        self.outgoing.extend(&part[..count]);
+        count
+    }
+
+    /// Moves what fits to the other end, and says how much.
+    pub(super) fn pour(&mut self, other: &mut Self) -> usize {
+        let count = match self.family {
+            Family::Unix => self.outgoing.len(),
+            _ => self.outgoing.len().min(other.window()),
+        };
+        other.incoming.extend(self.outgoing.drain(..count));
+        if self.family == Family::Unix {
+            self.charged += count;
+        }
+        count
+    }
+
+    /// The other end of a Unix connection received or threw away `count` bytes.
+    pub(super) fn discharge(&mut self, count: usize) {
+        self.charged -= count;
+    }
+
+    /// Whether all that was sent has arrived.
+    pub(super) fn has_arrived(&self) -> bool {
+        self.outgoing.is_empty()
+    }
+
+    /// The connection breaks: `tcp_reset`. What has arrived stays.
+    pub(super) fn break_off(&mut self) {
+        self.error = Some(match self.phase {
+            Phase::Closed | Phase::Fresh => return,
+            Phase::Connecting => Errno::CONNREFUSED,
+            Phase::Established if self.fin_seen => Errno::PIPE,
+            Phase::Established => Errno::CONNRESET,
+        });
+        self.phase = Phase::Closed;
+        (self.read_shut, self.write_shut) = (true, true);
+        self.outgoing.clear();
+    }
+
+    /// Where it is connected to, as long as it is.
+    pub(super) fn peer(&self) -> Result<Address, Errno> {
+        let gone = matches!(self.phase, Phase::Fresh | Phase::Connecting | Phase::Closed);
+        self.peer.clone().filter(|_| !gone).ok_or(Errno::NOTCONN)
+    }
+}
+
+impl Family {
+    pub(super) fn of(address: &Address) -> Self {
+        match address {
+            Address::Ip(SocketAddr::V4(_)) => Self::V4,
+            Address::Ip(SocketAddr::V6(_)) => Self::V6,
+            Address::Unix(_) => Self::Unix,
+        }
+    }
+
+    /// Whether options of TCP exist here.
+    pub(super) fn check_tcp(self) -> Result<(), Errno> {
+        match self {
+            Self::V4 | Self::V6 => Ok(()),
+            Self::Unix => Err(Errno::OPNOTSUPP),
+            Self::Datagram => Err(Errno::NOPROTOOPT),
+        }
+    }
+}
+
+/// Sends slices one by one through `take`, until one is not taken whole. How many bytes were.
+pub(super) fn each_part(parts: &[IoSlice<'_>], mut take: impl FnMut(&[u8]) -> usize) -> usize {
+    let mut taken = 0;
+    for part in parts {
+        let count = take(part);
+        taken += count;
+        if count < part.len() {
+            break;
+        }
+    }
+    taken
+}
+
+fn any(ip: IpAddr) -> Address {
+    Address::Ip(SocketAddr::new(ip, 0))
+}
