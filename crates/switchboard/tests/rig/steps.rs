@@ -139,6 +139,9 @@ impl Rig {
 
     /// Lets this process get a signal.
     pub(crate) fn raise(&mut self, number: i32) {
+        if let Some(network) = &self.network {
+            return network.raise(number);
+        }
         let signal = rustix::process::Signal::from_named_raw(number).expect("a signal with a name");
         rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
     }
