@@ -275,6 +275,14 @@ pub(crate) fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     thread::spawn(work)
 }
 
+/// Gives other threads their turn until something is so, or the guard's time is over.
+pub(crate) fn spin_until(mut so: impl FnMut() -> bool) {
+    let end = real_now() + GUARD;
+    while !so() && real_now() < end {
+        thread::yield_now();
+    }
+}
+
 fn locked(step: &Mutex<String>) -> MutexGuard<'_, String> {
     step.lock().unwrap_or_else(PoisonError::into_inner)
 }
