@@ -20,6 +20,7 @@ on_every_engine! {
     every_kind_that_waits_for_room_finishes_once,
     a_connect_finishes_once,
     names_and_work_finish_once,
+    a_signal_finishes_one_wait_once,
     closing_finishes_all_that_waits_once,
     closing_gently_finishes_what_does_not_send_at_once,
     what_is_cancelled_never_finishes,
@@ -114,6 +115,20 @@ fn names_and_work_finish_once(rig: &mut Rig) {
         }
         other => panic!("{other:?}"),
     }
+}
+
+fn a_signal_finishes_one_wait_once(rig: &mut Rig) {
+    let _alone = rig::alone();
+    let number = 12;
+    let tickets = [rig.pending(Op::Signal { number }), rig.pending(Op::Signal { number })];
+    for ticket in tickets {
+        rig.raise(number);
+        assert!(matches!(rig.finish_once(ticket), Ok(Done::Signalled { count: 1 })));
+    }
+    let never = rig.pending(Op::Signal { number });
+    rig.glance();
+    assert!(!rig.was_told(never));
+    assert!(matches!(rig.at_once(Op::Signal { number: 9 }), Err(failed) if failed.op.is_some()));
 }
 
 fn closing_finishes_all_that_waits_once(rig: &mut Rig) {
@@ -227,9 +242,7 @@ fn a_bell_rung_during_a_wait_ends_it(rig: &mut Rig) {
     let in_wait = rig.in_wait();
     let bell = rig.bell();
     let ringer = beside(move || {
-        while !in_wait.load(std::sync::atomic::Ordering::SeqCst) {
-            std::thread::yield_now();
-        }
+        rig::spin_until(|| in_wait.load(std::sync::atomic::Ordering::SeqCst));
         bell.ring();
     });
     let far = rig.clock() + rig::GUARD * 3;

@@ -46,7 +46,10 @@ impl<K: Kernel> Sockets<K> {
         if let Some(outcome) = slot.lane(direction).serve(op, &self.pool) {
             return Some(outcome);
         }
-        if *slot.dry(direction) && !matches!(op, Op::Accept { wait: false, .. }) {
+        // A full socket can be shut down or released all the same, and who will not wait wants to know for certain.
+        let needs_lamp =
+            !matches!(op, Op::Accept { wait: false, .. } | Op::Shutdown { .. } | Op::Release { .. });
+        if needs_lamp && *slot.dry(direction) {
             return None;
         }
         match op {

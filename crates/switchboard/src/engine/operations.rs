@@ -113,7 +113,8 @@ impl Operations {
         let mut again = Vec::new();
         for other in lane.settled.split_off(at) {
             let Some(row) = self.rows.get_mut(other) else { continue };
-            if other != ticket && !row.op.takes() {
+            // If nothing goes back, there is nothing the younger ones could be served anew from.
+            if other != ticket && (!row.op.takes() || back.is_empty()) {
                 lane.settled.push_back(other);
                 continue;
             }

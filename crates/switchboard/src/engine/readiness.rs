@@ -390,6 +390,7 @@ impl<K: Kernel> Engine for Readiness<K> {
                 {
                     slot.lane(direction).waiting.retain(|&other| other != ticket);
                     self.progress(socket, direction);
+                    self.go_on_closing(socket);
                 }
             }
             (Some(socket), true) => self.cancel_finished(ticket, socket),

@@ -2,6 +2,7 @@
 
 use std::env;
 
+use switchboard::engine::memory::{Lamps, Network};
 use switchboard::engine::{self, Engine, Mechanism};
 
 /// An engine to test on.
@@ -10,23 +11,32 @@ pub(crate) enum Lot {
     Epoll,
     Poll,
     Select,
+    /// A simulated network whose lamps are edges, as epoll's are.
+    Memory,
+    /// A simulated network whose lamps are lit once, as with poll and select.
+    MemoryOneshot,
 }
 
 impl Lot {
     /// All of them, for tests that go through them one after another.
-    pub(crate) const ALL: [Self; 3] = [Self::Epoll, Self::Poll, Self::Select];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Epoll, Self::Poll, Self::Select, Self::Memory, Self::MemoryOneshot];
 
     /// Opens it. `None`, said aloud, if this system lacks it and nobody requires it.
-    pub(crate) fn open(self) -> Option<Box<dyn Engine>> {
-        let (name, opened) = match self {
-            Self::Epoll => ("epoll", engine::with(Mechanism::Epoll)),
-            Self::Poll => ("poll", engine::with(Mechanism::Poll)),
-            Self::Select => ("select", engine::with(Mechanism::Select)),
+    pub(crate) fn open(self) -> Option<(Box<dyn Engine>, Option<Network>)> {
+        let mechanism = match self {
+            Self::Epoll => Mechanism::Epoll,
+            Self::Poll => Mechanism::Poll,
+            Self::Select => Mechanism::Select,
+            // These need nothing of the system, so they are never skipped.
+            Self::Memory => return Some(in_memory(Lamps::Edge)),
+            Self::MemoryOneshot => return Some(in_memory(Lamps::Oneshot)),
         };
-        match opened {
+        let name = mechanism.name();
+        match engine::with(mechanism) {
             Ok(engine) => {
                 assert_eq!(engine.name(), name);
-                Some(engine)
+                Some((engine, None))
             }
             Err(error) => {
                 let required = env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
@@ -42,4 +52,11 @@ impl Lot {
     pub(crate) fn is_real(self) -> bool {
         matches!(self, Self::Epoll | Self::Poll | Self::Select)
     }
+}
+
+fn in_memory(lamps: Lamps) -> (Box<dyn Engine>, Option<Network>) {
+    let network = Network::new().lamps(lamps);
+    let engine = network.engine();
+    assert_eq!(engine.name(), "memory");
+    (engine, Some(network))
 }

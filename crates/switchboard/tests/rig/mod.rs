@@ -20,6 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, panic, thread};
 
+use switchboard::engine::memory::Network;
 use switchboard::engine::{Done, Engine, Failed, Op, Submitted, Ticket};
 
 pub(crate) use engines::Lot;
@@ -31,6 +32,10 @@ macro_rules! on_every_engine {
         mod epoll { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Epoll, super::$body); })+ }
         mod poll { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Poll, super::$body); })+ }
         mod select { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Select, super::$body); })+ }
+        mod memory { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Memory, super::$body); })+ }
+        mod memory_oneshot {
+            $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::MemoryOneshot, super::$body); })+
+        }
     };
 }
 
@@ -48,6 +53,8 @@ pub(crate) use {on_every_engine, on_every_kernel};
 /// An engine under test, and what it has told so far.
 pub(crate) struct Rig {
     engine: Box<dyn Engine>,
+    /// What is below a simulated one.
+    network: Option<Network>,
     pub(crate) lot: Lot,
     told: HashSet<Ticket>,
     /// In the order they were told.
@@ -82,8 +89,10 @@ pub(crate) fn run(lot: Lot, body: fn(&mut Rig)) {
 
 impl Rig {
     fn new(lot: Lot, step: Arc<Mutex<String>>) -> Option<Self> {
+        let (engine, network) = lot.open()?;
         Some(Self {
-            engine: lot.open()?,
+            engine,
+            network,
             lot,
             told: HashSet::new(),
             order: Vec::new(),
@@ -264,6 +273,14 @@ pub(crate) fn real_now() -> Instant {
 pub(crate) fn beside<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> thread::JoinHandle<T> {
     #[expect(clippy::disallowed_methods, reason = "a peer outside of the engine")]
     thread::spawn(work)
+}
+
+/// Gives other threads their turn until something is so, or the guard's time is over.
+pub(crate) fn spin_until(mut so: impl FnMut() -> bool) {
+    let end = real_now() + GUARD;
+    while !so() && real_now() < end {
+        thread::yield_now();
+    }
 }
 
 fn locked(step: &Mutex<String>) -> MutexGuard<'_, String> {

@@ -137,6 +137,15 @@ impl Rig {
         filled
     }
 
+    /// Lets this process get a signal.
+    pub(crate) fn raise(&mut self, number: i32) {
+        if let Some(network) = &self.network {
+            return network.raise(number);
+        }
+        let signal = rustix::process::Signal::from_named_raw(number).expect("a signal with a name");
+        rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+    }
+
     /// Breaks a connection from the far end, and waits until the near end knows.
     pub(crate) fn reset_by(&mut self, peer: Socket, near: Socket) {
         self.close(peer, Close::Reset);
