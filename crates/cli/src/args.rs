@@ -58,12 +58,12 @@ enum LowCommand {
 #[command(after_help = SERVE_EXAMPLES)]
 struct LowServe {
     /// Where to listen: IP:PORT, [IPV6]:PORT or HOST:PORT; port 0 takes a free one
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
     listen: String,
 
     /// What tells which sockets are ready: auto (the best there is), epoll, poll, select, kqueue or devpoll;
     /// no system has them all
-    #[arg(long, value_name = "ENGINE", default_value = "auto", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: String,
 
     /// Tell the start and the end as JSON on stdout, one object a line
@@ -175,7 +175,7 @@ fn fold(error: &clap::Error) -> String {
         })
         .map(|name| format!("; did you mean {name}?"))
         .unwrap_or_default();
-    let help = if error.kind() == ErrorKind::InvalidSubcommand { "--help" } else { "serve --help" };
+    let help = if text.contains("Usage: switchboard <COMMAND>") { "--help" } else { "serve --help" };
     format!("{}{meant}; see `switchboard {help}`", what.join(" "))
 }
 
