@@ -69,11 +69,11 @@ fn a_descriptor_that_is_not_open_is_invalid_input() {
 
 #[test]
 fn unsent_counts_what_the_peer_has_not_taken() {
-    if cfg!(not(any(target_os = "linux", target_os = "android"))) {
-        return println!("skipped: only Linux is asked");
-    }
     let (near, far) = tcp_pair();
-    assert_eq!(unsent(&near).unwrap(), 0);
+    match unsent(&near) {
+        Err(error) if error.kind() == io::ErrorKind::Unsupported => return println!("skipped: {error}"),
+        count => assert_eq!(count.unwrap(), 0),
+    }
     fill(&near);
     assert!(unsent(&near).unwrap() > 0);
     let deadline = Instant::now() + SOON;
