@@ -10,6 +10,7 @@ mod args;
 mod drain;
 mod echo;
 mod error;
+mod limits;
 mod listen;
 mod log;
 mod report;

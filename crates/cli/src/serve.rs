@@ -1,7 +1,7 @@
 //! `switchboard serve`: an echo server on callbacks.
 //!
-//! One loop on one engine, one acceptor, a connection per client (`echo`). It runs until a signal ends it (`drain`), and whatever
-//! befalls one client ends that client's connection and nothing else.
+//! One loop on one engine, one acceptor, a connection per client (`echo`). It runs until a signal ends it
+//! (`drain`), and whatever befalls one client ends that client's connection and nothing else.
 
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -15,6 +15,7 @@ use crate::args::Choice;
 use crate::drain::Drain;
 use crate::echo::{self, Clients};
 use crate::error::{Error, reason};
+use crate::limits;
 use crate::listen;
 use crate::report::Report;
 
@@ -28,6 +29,7 @@ pub(crate) struct Options {
 
 /// Serves until a signal, and says how it ended.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
+    limits::raise_descriptors();
     let event_loop = EventLoop::with(options.engine.open()?);
     let (listener, address) = listen::open(&event_loop, &options.listen)?;
 

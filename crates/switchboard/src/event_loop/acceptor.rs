@@ -52,7 +52,8 @@ impl Acceptor {
         Self { inner }
     }
 
-    /// Empties the queue of those who have connected already, then closes the listener.
+    /// Empties the queue of those who have connected already, then closes the listener. Bounded, so that a flood
+    /// of new ones cannot keep it from ending.
     pub fn stop(&self, event_loop: &EventLoop) {
         let inner = &self.inner;
         if inner.stopped.replace(true) {
@@ -61,7 +62,7 @@ impl Acceptor {
         if let Some(ticket) = inner.ticket.take() {
             event_loop.withdraw(ticket);
         }
-        loop {
+        for _ in 0..MOST_QUEUED {
             let op = Op::Accept { socket: inner.listener, wait: false };
             // Not a temporary of the `match`: the callback may need the engine.
             let submitted = event_loop.engine().submit(op);
@@ -173,6 +174,9 @@ fn is_one_of(error: &io::Error, errors: &[Errno]) -> bool {
 
 /// How many connections are accepted before others get their turn.
 const ACCEPTS_PER_TURN: usize = 64;
+
+/// How many connections a queue holds at most, and then some (`net.core.somaxconn` is 4,096).
+const MOST_QUEUED: usize = 8192;
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);
