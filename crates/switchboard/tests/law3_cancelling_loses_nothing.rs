@@ -33,6 +33,7 @@ on_every_engine! {
     release_finishes_what_waits_with_an_error,
     release_hands_out_connections,
     release_hands_out_the_error,
+    release_hands_out_the_error_of_a_cancelled_send,
     a_cancelled_release_leaves_the_socket_whole,
     cancelling_the_first_lets_the_second_go_on,
 }
@@ -336,6 +337,19 @@ fn release_hands_out_the_error(rig: &mut Rig) {
     let (_descriptor, parked) = released(rig.run(Op::Release { socket: server }));
     let kinds: Vec<_> = parked.into_iter().map(|outcome| outcome.unwrap_err().kind()).collect();
     assert_eq!(kinds, [io::ErrorKind::ConnectionReset]);
+}
+
+fn release_hands_out_the_error_of_a_cancelled_send(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    rig.make_small(client);
+    rig.fill(client);
+    let unwanted = rig.pending(send(client, &[1; 1 << 20]));
+    rig.give_up(unwanted);
+    let release = rig.pending(Op::Release { socket: client });
+    rig.close(server, Close::Reset);
+    let (_descriptor, parked) = released(rig.finish_once(release));
+    let kinds: Vec<_> = parked.into_iter().map(|outcome| outcome.unwrap_err().kind()).collect();
+    assert!(matches!(kinds[..], [io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe]), "{kinds:?}");
 }
 
 fn a_cancelled_release_leaves_the_socket_whole(rig: &mut Rig) {

@@ -224,7 +224,8 @@ impl<K: Kernel> Readiness<K> {
         let descriptor = self.sockets.kernel.release(socket)?;
         self.strand(socket, &released());
         let slot = self.sockets.slots.remove(socket).ok_or_else(stale)?;
-        let parked = slot.read.arrived.into_iter().map(Arrival::into_outcome).collect();
+        let parked =
+            slot.read.arrived.into_iter().chain(slot.write.arrived).map(Arrival::into_outcome).collect();
         Ok(Done::Released { descriptor, parked })
     }
 }
