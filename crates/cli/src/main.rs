@@ -1,2 +1,38 @@
-//! The command.
-fn main() {}
+//! The command `switchboard`: serves on non-blocking sockets, from one thread.
+//!
+//! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
+//! the subcommand runs (`serve`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
+//! and an exit code.
+#![forbid(unsafe_code)]
+
+mod address;
+mod args;
+mod choice;
+mod clients;
+mod drain;
+mod echo;
+mod error;
+mod limits;
+mod listen;
+mod log;
+mod report;
+mod serve;
+
+use std::process::ExitCode;
+
+use args::Command;
+use error::Error;
+
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| error.tell())
+}
+
+fn run() -> Result<ExitCode, Error> {
+    match args::read()? {
+        Command::Serve { options, verbosity } => {
+            log::start(verbosity);
+            serve::run(&options)
+        }
+        Command::Answered(code) => Ok(code),
+    }
+}

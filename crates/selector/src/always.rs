@@ -1,9 +1,9 @@
 //! Sources that are always ready, because their mechanism does not take them.
 //!
 //! POSIX says of poll(2) that regular files are always ready; epoll answers EPERM to them, and to
-//! directories and /dev/null. So that every mechanism says the same, such sources queue here: while one
-//! is armed, `select` does not sleep. They and the mechanism go first in turn, so neither can fill a small
-//! buffer every time; and within the queue, who was reported goes to the end.
+//! directories and /dev/null. So that every mechanism says the same, such sources queue here: while
+//! one is armed, `select` does not sleep. They and the mechanism go first in turn, so neither can
+//! fill a small buffer every time; and within the queue, who was reported goes to the end.
 
 use std::collections::VecDeque;
 

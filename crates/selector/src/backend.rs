@@ -1,10 +1,12 @@
 //! What the selector asks of a kernel mechanism: one file each, all of this shape, in this order.
 //!
-//! A mechanism knows descriptors, tokens, interests and modes, nothing of sources, keys or time. Each
-//! has a free function `open() -> io::Result<Box<dyn Backend>>` in front of this trait's methods.
-//! What the selector promises: an interest is never empty; Edge is used only where `edges` says so; a descriptor is
-//! added once until it is removed. What a mechanism must keep: an Oneshot descriptor, once reported, is silent until
-//! `modify`, yet still counts as added; hang-up and error light the READ and WRITE lamps.
+//! A mechanism knows descriptors, tokens, interests and modes, nothing of sources, keys or time.
+//! Each has a free function `open() -> io::Result<Box<dyn Backend>>` in front of this trait's
+//! methods.
+//! What the selector promises: an interest is never empty; Edge is used only where `edges`
+//! says so; a descriptor is added once until it is removed. What a mechanism must keep: an Oneshot
+//! descriptor, once reported, is silent until `modify`, yet still counts as added; hang-up and
+//! error light the READ and WRITE lamps.
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -27,8 +29,8 @@ pub(crate) trait Backend: Send {
     /// Watches `fd` no more. One the kernel has forgotten by itself (closed meanwhile) is no error.
     fn remove(&mut self, fd: BorrowedFd<'_>) -> io::Result<()>;
 
-    /// Waits at most `timeout` (never above `Deadline::SLICE`; `None` is for ever) and pushes what is ready, at most
-    /// `room` (≥ 1) events, one per descriptor. `Interrupted` is passed on.
+    /// Waits at most `timeout` (never above `Deadline::SLICE`; `None` is for ever) and pushes what
+    /// is ready, at most `room` (≥ 1) events, one per descriptor. `Interrupted` is passed on.
     fn wait(&mut self, events: &mut Vec<Event>, room: usize, timeout: Option<Duration>) -> io::Result<()>;
 }
 
@@ -37,6 +39,7 @@ pub(crate) trait Backend: Send {
 pub(crate) enum Added {
     /// The mechanism watches it.
     Watched,
-    /// The mechanism does not take such descriptors (files, directories); POSIX calls them always ready.
+    /// The mechanism does not take such descriptors (files, directories); POSIX calls them always
+    /// ready.
     AlwaysReady,
 }

@@ -15,7 +15,8 @@ use std::{fmt, io};
 use crate::fork::Home;
 use crate::system::Chime;
 
-/// Ends a [`Selector::select`](crate::Selector::select) from elsewhere; given by [`Selector::bell`](crate::Selector::bell).
+/// Ends a [`Selector::select`](crate::Selector::select) from elsewhere; given by
+/// [`Selector::bell`](crate::Selector::bell).
 ///
 /// Cheap to clone, and it may outlive its selector: ringing then does nothing. In a child after fork(2)
 /// ringing does nothing either: the selector is the parent's.

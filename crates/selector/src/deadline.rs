@@ -15,8 +15,9 @@ pub(crate) struct Deadline {
 }
 
 impl Deadline {
-    /// The longest single wait asked of a kernel. More than a day is waited for day by day, far from the 2³¹ ms
-    /// (24.8 days) at which epoll_wait(2) and poll(2) turn negative, which means for ever.
+    /// The longest single wait asked of a kernel. More than a day is waited for day by day, far
+    /// from the 2³¹ ms (24.8 days) at which epoll_wait(2) and poll(2) turn negative, which means
+    /// for ever.
     pub(crate) const SLICE: Duration = Duration::from_secs(24 * 60 * 60);
 
     /// `timeout` from now on; `None` is for ever.

@@ -76,8 +76,8 @@ impl Backend for Epoll {
 }
 
 impl Epoll {
-    /// Fills the front of `ready`. epoll_wait(2) counts in milliseconds, so a timeout with a fraction takes
-    /// epoll_pwait2(2), or is rounded up where that is missing.
+    /// Fills the front of `ready`. epoll_wait(2) counts in milliseconds, so a timeout with a
+    /// fraction takes epoll_pwait2(2), or is rounded up where that is missing.
     #[inline]
     fn wait_for_count(&mut self, room: usize, timeout: Option<Duration>) -> io::Result<usize> {
         let timeout = timespec(timeout);
@@ -95,7 +95,6 @@ impl Epoll {
         Ok(epoll::wait(&self.epoll, &mut self.ready[..room], timeout.as_ref())?)
     }
 
-    #[cold]
     fn pwait2(&mut self, room: usize, timeout: &Timespec) -> io::Result<usize> {
         let ready = &mut self.ready[..room];
         // SAFETY: rustix's Event and Timespec have the kernel's own layout; the kernel writes at most

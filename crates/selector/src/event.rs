@@ -36,8 +36,8 @@ impl Event {
         self.lamps.has(Lamps::WRITE)
     }
 
-    /// There is urgent data. With [`Interest::PRIORITY`] alone, a hang-up or an error makes it true as well
-    /// (except on select, which does not tell such a source about either).
+    /// There is urgent data. With [`Interest::PRIORITY`] alone, a hang-up or an error makes it true
+    /// as well (except on select, which does not tell such a source about either).
     #[inline]
     pub fn priority(&self) -> bool {
         self.lamps.has(Lamps::PRIORITY)
@@ -57,8 +57,9 @@ impl Event {
         self.lamps.has(Lamps::WRITE_CLOSED)
     }
 
-    /// Something is wrong with the descriptor: the next read or write, or SO_ERROR, tells what. Also true
-    /// if it was closed behind the selector's back and the mechanism noticed (poll, select).
+    /// Something is wrong with the descriptor: the next read or write, or SO_ERROR, tells what.
+    /// Also true if it was closed behind the selector's back and the mechanism noticed (poll,
+    /// select).
     ///
     /// A hint: `true` is certain, `false` says nothing.
     #[inline]
@@ -91,8 +92,8 @@ pub struct Events {
 }
 
 impl Events {
-    /// A buffer for `n` events: one `select` hands over at most so many, the next ones report the others.
-    /// `n` is taken as at least 1 and at most 1,048,576.
+    /// A buffer for `n` events: one `select` hands over at most so many, the next ones report the
+    /// others. `n` is taken as at least 1 and at most 1,048,576.
     pub fn with_capacity(n: usize) -> Self {
         let capacity = n.clamp(1, 1 << 20);
         Self { list: Vec::with_capacity(capacity), capacity, rung: false }

@@ -97,7 +97,8 @@ pub enum Mode {
     #[default]
     Level,
     /// Once for each time something new happens: read or write until `WouldBlock` before waiting
-    /// again. Only where the mechanism has edges (epoll, kqueue): [`Selector::supports`](crate::Selector::supports).
+    /// again. Only where the mechanism has edges (epoll, kqueue):
+    /// [`Selector::supports`](crate::Selector::supports).
     Edge,
     /// Once. Then the source is silent, even for a hang-up, until the next `modify`.
     Oneshot,

@@ -7,7 +7,8 @@
 use slotmap::{Key as _, KeyData};
 
 slotmap::new_key_type! {
-    /// The name of a source in a [`Selector`](crate::Selector), given by `register` and carried by events.
+    /// The name of a source in a [`Selector`](crate::Selector), given by `register` and carried by
+    /// events.
     ///
     /// Unique for the selector's life: it is not given again after `unregister` (until some 2³¹
     /// registrations have used the same place). It is a slotmap key, so data of your own can be kept

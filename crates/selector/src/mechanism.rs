@@ -1,7 +1,7 @@
 //! The kernel mechanisms, as values chosen at run time.
 //!
-//! Which of them a system has is written in one place, the system's file in `system/`. The order in [`Mechanism::ALL`]
-//! is the order of preference, the same as that of Python's `DefaultSelector`.
+//! Which of them a system has is written in one place, the system's file in `system/`. The order in
+//! [`Mechanism::ALL`] is the order of preference, the same as that of Python's `DefaultSelector`.
 
 use std::str::FromStr;
 use std::{fmt, io};
@@ -15,13 +15,15 @@ use crate::system;
 pub enum Mechanism {
     /// epoll(7): Linux. Cost grows with what is ready; has edges.
     Epoll,
-    /// kqueue(2): the BSDs, macOS. Cost grows with what is ready; has edges; no [`PRIORITY`](crate::Interest::PRIORITY).
+    /// kqueue(2): the BSDs, macOS. Cost grows with what is ready; has edges; no
+    /// [`PRIORITY`](crate::Interest::PRIORITY).
     Kqueue,
     /// /dev/poll, poll(7d): Solaris. Never available: no maintained crate binds it.
     DevPoll,
     /// poll(2): every Unix. Cost grows with what is watched.
     Poll,
-    /// select(2): nearly every Unix. Cost grows with what is watched, descriptors below 1024 only, no hints.
+    /// select(2): nearly every Unix. Cost grows with what is watched, descriptors below 1024 only,
+    /// no hints.
     Select,
 }
 

@@ -10,8 +10,8 @@ use crate::mechanism::Mechanism;
 
 pub(crate) fn open(mechanism: Mechanism) -> io::Result<Box<dyn Backend>> {
     let text = format_args!(
-        "cannot open {mechanism}: this system ({}) does not have it, or switchboard does not support it here; \
-         poll is everywhere",
+        "cannot open {mechanism}: {} does not have it, or switchboard does not support it there; use poll, \
+         which is everywhere",
         std::env::consts::OS
     );
     Err(refused(io::ErrorKind::Unsupported, text))

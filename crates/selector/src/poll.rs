@@ -1,9 +1,9 @@
 //! poll(2), everywhere.
 //!
-//! The whole list goes to the kernel on each wait, so it costs time in proportion to what is watched.
-//! A descriptor is in the list only while something may be reported for it: an Oneshot one leaves it when it was
-//! reported, since poll reports hang-ups even for an empty interest. Each scan starts after the last
-//! one that was reported, so a small `room` starves nobody.
+//! The whole list goes to the kernel on each wait, so it costs time in proportion to what is
+//! watched. A descriptor is in the list only while something may be reported for it: an Oneshot one
+//! leaves it when it was reported, since poll reports hang-ups even for an empty interest. Each
+//! scan starts after the last one that was reported, so a small `room` starves nobody.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};

@@ -15,11 +15,11 @@ use crate::interest::Interest;
 use crate::poll::{flags, lamps};
 use crate::system;
 
-/// Which of `interest` is ready on `fd`, waiting for the first of them at most `timeout` (`None` is for ever,
-/// zero does not wait). One poll(2), unless a signal interrupts it.
+/// Which of `interest` is ready on `fd`, waiting for the first of them at most `timeout` (`None` is
+/// for ever, zero does not wait). One poll(2), unless a signal interrupts it.
 ///
-/// A hang-up and an error count as ready for whatever was asked, since trying will not block. When the time is
-/// over, and when nothing was asked, the answer is [`Interest::NONE`].
+/// A hang-up and an error count as ready for whatever was asked, since trying will not block. When
+/// the time is over, and when nothing was asked, the answer is [`Interest::NONE`].
 ///
 /// # Errors
 /// `InvalidInput` if `fd` is not open; out of kernel memory.
@@ -27,6 +27,9 @@ pub fn ready(fd: impl AsFd, interest: Interest, timeout: Option<Duration>) -> io
     let fd = fd.as_fd();
     if interest.is_empty() {
         return Ok(Interest::NONE);
+    }
+    if fd.as_raw_fd() < 0 {
+        return Err(not_open(fd.as_raw_fd())); // poll(2) would ignore it, and sleep
     }
     let mut asked = [PollFd::from_borrowed_fd(fd, flags(interest))];
     let deadline = Deadline::start(timeout);
@@ -46,8 +49,8 @@ pub fn ready(fd: impl AsFd, interest: Interest, timeout: Option<Duration>) -> io
     }
 }
 
-/// Whether a read (or an accept) on `fd` would not block now: there are bytes, a connection, the end of the
-/// stream, or an error to fetch. One poll(2).
+/// Whether a read (or an accept) on `fd` would not block now: there are bytes, a connection, the
+/// end of the stream, or an error to fetch. One poll(2).
 ///
 /// # Errors
 /// As [`ready`].
@@ -63,12 +66,13 @@ pub fn wait_for_data(fd: impl AsFd, timeout: Duration) -> io::Result<bool> {
     ready(fd, Interest::READ, Some(timeout)).map(|ready| !ready.is_empty())
 }
 
-/// How many bytes written to `fd` are still with this system's kernel: on TCP those the peer has not
-/// acknowledged, on a Unix socket about what the peer has not read, on a terminal what is not out yet (SIOCOUTQ of
-/// tcp(7), TIOCOUTQ of ioctl_tty(2)).
+/// How many bytes written to `fd` are still with this system's kernel: on TCP those the peer has
+/// not acknowledged, on a Unix socket about what the peer has not read, on a terminal what is not
+/// out yet (SIOCOUTQ of tcp(7), TIOCOUTQ of ioctl_tty(2)).
 ///
 /// # Errors
-/// `Unsupported` outside Linux; what the system says of a descriptor that has no such queue (a pipe, a file).
+/// `Unsupported` outside Linux; what the system says of a descriptor that has no such queue (a
+/// pipe, a file).
 pub fn unsent(fd: impl AsFd) -> io::Result<usize> {
     let fd = fd.as_fd();
     system::unsent(fd).map_err(|cause| {
@@ -78,10 +82,7 @@ pub fn unsent(fd: impl AsFd) -> io::Result<usize> {
 
 fn answer(fd: i32, said: PollFlags, asked: Interest) -> io::Result<Interest> {
     if said.contains(PollFlags::NVAL) {
-        return Err(refused(
-            io::ErrorKind::InvalidInput,
-            format_args!("cannot poll descriptor {fd}: it is not open"),
-        ));
+        return Err(not_open(fd));
     }
     if said.intersects(PollFlags::HUP | PollFlags::ERR) {
         return Ok(asked);
@@ -94,4 +95,9 @@ fn answer(fd: i32, said: PollFlags, asked: Interest) -> io::Result<Interest> {
         }
     }
     Ok(ready)
+}
+
+#[cold]
+fn not_open(fd: i32) -> io::Error {
+    refused(io::ErrorKind::InvalidInput, format_args!("cannot poll descriptor {fd}: it is not open"))
 }

@@ -3,7 +3,8 @@
 use std::error::Error;
 use std::{fmt, io};
 
-/// What [`Selector::register`](crate::Selector::register) answers when it cannot: values come back with failures.
+/// What [`Selector::register`](crate::Selector::register) answers when it cannot: values come back
+/// with failures.
 pub struct Rejected<S> {
     /// Why.
     pub error: io::Error,

@@ -1,11 +1,13 @@
 //! select(2), the oldest: three sets of bits, asked whole and answered whole.
 //!
 //! A set ends at descriptor 1023, and FD_SET beyond it is a write outside an array in C; here such
-//! descriptors are refused. select tells readable, writable and exceptional, and nothing of hang-ups
-//! and errors by themselves, so the hints of an event stay dark. A closed descriptor among the watched spoils the
-//! whole call (EBADF): then each is asked whether it is open, and only those that are not are reported.
-//! Each scan starts after the last descriptor that was reported, so a small `room` starves nobody.
+//! descriptors are refused. select tells readable, writable and exceptional, and nothing of
+//! hang-ups and errors by themselves, so the hints of an event stay dark. A closed descriptor among
+//! the watched spoils the whole call (EBADF): then each is asked whether it is open, and those that
+//! are not are reported beside what is ready. Each scan starts after the last descriptor reported,
+//! so a small `room` starves nobody.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
@@ -62,8 +64,8 @@ impl Backend for Select {
             return Err(refused(
                 io::ErrorKind::InvalidInput,
                 format_args!(
-                    "cannot watch descriptor {number} with select: it takes descriptors below {LIMIT} only; use \
-                     poll or epoll"
+                    "cannot watch descriptor {number} with select: it takes only those below {LIMIT}; use poll \
+                     or epoll"
                 ),
             ));
         }
@@ -88,8 +90,8 @@ impl Backend for Select {
     }
 
     fn wait(&mut self, events: &mut Vec<Event>, room: usize, timeout: Option<Duration>) -> io::Result<()> {
-        let found = match self.ask(timeout) {
-            Err(error) if Errno::from_io_error(&error) == Some(Errno::BADF) => self.closed(),
+        let found = match self.ask(&[], timeout) {
+            Err(Errno::BADF) => self.ask_without_closed()?,
             result => result?,
         };
         let mut left = found.min(room);
@@ -113,18 +115,21 @@ impl Backend for Select {
 }
 
 impl Select {
-    /// One select(2). Lights the lamps and says for how many descriptors.
-    fn ask(&mut self, timeout: Option<Duration>) -> io::Result<usize> {
+    /// One select(2) of all but those known to be `closed`. Lights the lamps and says for how many
+    /// descriptors.
+    fn ask(&mut self, closed: &[RawFd], timeout: Option<Duration>) -> Result<usize, Errno> {
         self.lamps[..self.bound].fill(Lamps::OFF);
         for (answer, asked) in self.answer.iter_mut().zip(&self.asked) {
             answer.copy_from_slice(asked);
+            closed.iter().for_each(|fd| fd_set_remove(answer, *fd));
         }
         let [read, write, except] = &mut self.answer;
         let (bound, timeout) = (self.bound as i32, timespec(timeout));
-        // SAFETY: the descriptors in the sets belong to registered sources, which the selector owns; should one be
-        // closed all the same, the kernel answers EBADF.
+        // SAFETY: the descriptors in the sets belong to registered sources, which the selector
+        // owns; should one be closed all the same, the kernel answers EBADF.
         unsafe { rustix::event::select(bound, Some(read), Some(write), Some(except), timeout.as_ref()) }?;
-        let mut found = 0;
+        let mut found = closed.len();
+        closed.iter().for_each(|fd| self.lamps[*fd as usize] = Lamps::FAILED);
         for (answer, (_, lamp)) in self.answer.iter().zip(DIRECTIONS) {
             for fd in FdSetIter::new(answer) {
                 found += usize::from(self.lamps[fd as usize] == Lamps::OFF);
@@ -134,19 +139,25 @@ impl Select {
         Ok(found)
     }
 
-    /// Lights the error lamp of each watched descriptor that is not open, and says how many those are.
+    /// The same without waiting, when some are closed. Asks again should more be closed meanwhile.
     #[cold]
-    fn closed(&mut self) -> usize {
-        let mut found = 0;
-        for fd in self.asked.iter().flat_map(|set| FdSetIter::new(set)) {
-            // SAFETY: only asked whether it is open.
-            let borrowed = unsafe { BorrowedFd::borrow_raw(fd) };
-            if self.lamps[fd as usize] == Lamps::OFF && rustix::io::fcntl_getfd(borrowed).is_err() {
-                self.lamps[fd as usize] = Lamps::FAILED;
-                found += 1;
+    fn ask_without_closed(&mut self) -> Result<usize, Errno> {
+        let mut known = 0;
+        loop {
+            let closed = self.closed();
+            match self.ask(&closed, Some(Duration::ZERO)) {
+                Err(Errno::BADF) if closed.len() > known => known = closed.len(),
+                result => return result,
             }
         }
-        found
+    }
+
+    /// The watched descriptors that are not open.
+    fn closed(&self) -> Vec<RawFd> {
+        let watched: BTreeSet<RawFd> = self.asked.iter().flat_map(|set| FdSetIter::new(set)).collect();
+        // SAFETY: only asked whether it is open.
+        let is_closed = |fd: &RawFd| rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(*fd) }).is_err();
+        watched.into_iter().filter(is_closed).collect()
     }
 
     fn forget(&mut self, fd: RawFd) {

@@ -1,10 +1,11 @@
-//! The selector: the one part above the mechanisms, where everything that is the same on all is written.
+//! The selector: whatever is the same on every mechanism is written here, once.
 //!
-//! It owns the sources, so a number cannot be closed or used again behind its back by accident; names
-//! them with generations, so late events hit nobody; keeps what is watched for nothing out of the
-//! kernel; waits in slices until a deadline; and hears the bell.
-//! What must stay true: `Place::Kernel` means the mechanism has it (perhaps silent, after Oneshot), any other place means
-//! it has not. `by_fd` names exactly the registered descriptors. The hot path, `select` and `settle`, allocates nothing.
+//! It owns the sources, so a number cannot be closed or used again behind its back by accident;
+//! names them with generations, so late events hit nobody; keeps what is watched for nothing out of
+//! the kernel; waits in slices until a deadline; and hears the bell.
+//! What must stay true: `Place::Kernel` means the mechanism has it (perhaps silent, after Oneshot),
+//! any other place means it has not. `by_fd` names exactly the registered descriptors. The hot
+//! path, `select` and `settle`, allocates nothing.
 
 use std::ops::{Index, IndexMut};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -27,13 +28,15 @@ use crate::rejected::Rejected;
 
 /// Tells which of its sources may be tried now.
 ///
-/// It owns them: [`register`](Self::register) moves a source in, [`unregister`](Self::unregister) moves it
-/// out again, and dropping the selector drops those left. `S` may be a socket, or a struct of yours that has one
-/// beside whatever belongs to it; implement [`AsFd`] on it. Each `S` must answer `as_fd` with the same
-/// descriptor, and keep it open, from `register` until `unregister`; one that does not gets clear errors.
+/// It owns them: [`register`](Self::register) moves a source in, [`unregister`](Self::unregister)
+/// moves it out again, and dropping the selector drops those left. `S` may be a socket, or a struct
+/// of yours that has one beside whatever belongs to it; implement [`AsFd`] on it. Each `S` must
+/// answer `as_fd` with the same descriptor, and keep it open, from `register` until `unregister`;
+/// one that does not gets clear errors.
 ///
-/// A selector belongs to the process that made it: after fork(2), the child gets an error from every call
-/// that returns one, and may drop it without harm to the parent. It may move between threads if `S` may.
+/// A selector belongs to the process that made it: after fork(2), the child gets an error from
+/// every call that returns one, and may drop it without harm to the parent. It may move between
+/// threads if `S` may.
 pub struct Selector<S> {
     mechanism: Mechanism,
     // Above `entries`: dropped before the sources, so that the kernel watches nothing that is gone.
@@ -108,19 +111,19 @@ impl<S: AsFd> Selector<S> {
         mode != Mode::Edge || self.backend.edges()
     }
 
-    /// Takes `source` in and watches it for `interest`. With [`Interest::NONE`] it is only kept, without
-    /// a system call, until `modify` asks for something.
+    /// Takes `source` in and watches it for `interest`. With [`Interest::NONE`] it is only kept,
+    /// without a system call, until `modify` asks for something.
     ///
     /// # Errors
-    /// The source comes back with each: `AlreadyExists` if its descriptor is registered, `Unsupported` for an edge
-    /// where there are none, `InvalidInput` for a descriptor ≥ 1024 on select, and what the system says.
+    /// The source comes back with each: `AlreadyExists` if its descriptor is registered,
+    /// `Unsupported` for an edge where there are none, `InvalidInput` for a descriptor ≥ 1024 on
+    /// select or one that is obviously not open, and what the system says.
     pub fn register(&mut self, source: S, interest: Interest, mode: Mode) -> Result<Key, Rejected<S>> {
         if let Err(error) = self.home.check().and_then(|()| self.check_mode(mode)) {
             return Err(Rejected { error, source });
         }
         let fd = source.as_fd().as_raw_fd();
-        if let Some(Some(key)) = self.by_fd.get(fd as usize) {
-            let error = already(fd, *key);
+        if let Err(error) = self.check_fd(source.as_fd()) {
             return Err(Rejected { error, source });
         }
         let (backend, always) = (&mut *self.backend, &mut self.always);
@@ -139,13 +142,14 @@ impl<S: AsFd> Selector<S> {
         Ok(key)
     }
 
-    /// Watches a source for something else from now on. Wakes an Oneshot source up again, and lets an Edge one be
-    /// reported again if it is ready.
+    /// Watches a source for something else from now on. Wakes an Oneshot source up again, and lets
+    /// an Edge one be reported again if it is ready.
     ///
     /// # Errors
-    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than at `register`
-    /// (put it right through [`source_mut`](Self::source_mut) and call again), `Unsupported` for an edge where there
-    /// are none, and what the system says. Nothing has changed then.
+    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than
+    /// at `register` (put it right through [`source_mut`](Self::source_mut) and call again),
+    /// `Unsupported` for an edge where there are none, and what the system says. Nothing has
+    /// changed then.
     pub fn modify(&mut self, key: Key, interest: Interest, mode: Mode) -> io::Result<()> {
         self.home.check()?;
         self.check_mode(mode)?;
@@ -157,11 +161,13 @@ impl<S: AsFd> Selector<S> {
         Ok(())
     }
 
-    /// Gives a source back, unwatched. Events already fetched keep its key, which names nothing any more.
+    /// Gives a source back, unwatched. Events already fetched keep its key, which names nothing any
+    /// more.
     ///
     /// # Errors
-    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than at `register` (put
-    /// it right through [`source_mut`](Self::source_mut) and call again). Nothing has changed then.
+    /// `NotFound` for an unknown key, `InvalidInput` if the source's descriptor is another one than
+    /// at `register` (put it right through [`source_mut`](Self::source_mut) and call again).
+    /// Nothing has changed then.
     pub fn unregister(&mut self, key: Key) -> io::Result<S> {
         self.home.check()?;
         let entry = self.entries.get(key).ok_or_else(|| unknown(key))?;
@@ -173,12 +179,14 @@ impl<S: AsFd> Selector<S> {
 
     /// Waits until a source is ready, the bell is rung, or `timeout` is over, and fills `events`.
     ///
-    /// `None` waits for ever, zero never sleeps. A timeout is never cut short, however long; it is rounded
-    /// up to what the mechanism can (epoll and poll on Linux: nanoseconds). A signal does not end the wait: its handler rings the
-    /// bell if it wants to. Returns with no events only when the time is over or the bell was heard.
+    /// `None` waits for ever, zero never sleeps. A timeout is never cut short, however long; it is
+    /// rounded up to what the mechanism can (epoll and poll on Linux: nanoseconds). A signal does
+    /// not end the wait: its handler rings the bell if it wants to. Returns with no events only
+    /// when the time is over or the bell was heard.
     ///
     /// # Errors
-    /// Called in a forked child; out of kernel memory.
+    /// Called in a forked child; out of kernel memory. One that passes (no memory for the moment)
+    /// does not harm the selector: call again.
     pub fn select(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
         self.home.check()?;
         events.clear();
@@ -233,6 +241,22 @@ impl<S: AsFd> Selector<S> {
         if self.supports(mode) { Ok(()) } else { Err(no_edges(self.mechanism)) }
     }
 
+    /// Whether a descriptor can be a newcomer's.
+    fn check_fd(&self, fd: BorrowedFd<'_>) -> io::Result<()> {
+        let number = fd.as_raw_fd();
+        let known = self.by_fd.len();
+        let Ok(place) = usize::try_from(number) else { return Err(not_open(number)) };
+        if let Some(Some(key)) = self.by_fd.get(place) {
+            return Err(already(number, *key));
+        }
+        // Numbers are given out from below. One far above all others is looked at before a table is
+        // made for it.
+        if place > 2 * known + 4096 && rustix::io::fcntl_getfd(fd).is_err() {
+            return Err(not_open(number));
+        }
+        Ok(())
+    }
+
     /// One wait of the mechanism, at most `left` long, and what came of it.
     #[inline]
     fn collect(&mut self, events: &mut Events, left: Option<Duration>) -> io::Result<()> {
@@ -264,7 +288,11 @@ impl<S: AsFd> Selector<S> {
         if *rung {
             self.bell.hear();
         }
-        if ghosts { self.exorcise() } else { Ok(()) }
+        match if ghosts { self.exorcise() } else { Ok(()) } {
+            // What is ready goes first; the ghost will come again.
+            Err(error) if events.is_empty() && !events.rung => Err(error),
+            _ => Ok(()),
+        }
     }
 
     #[cold]
@@ -281,23 +309,20 @@ impl<S: AsFd> Selector<S> {
         Ok(())
     }
 
-    /// The kernel reported something that is registered no more: its source was closed before it was unregistered, and a
-    /// duplicate keeps it alive in the kernel, out of reach. Only a new kernel selector is free of it.
+    /// The kernel reported something that is registered no more: its source was closed before it
+    /// was unregistered, and a duplicate keeps it alive in the kernel, out of reach. Only a new
+    /// kernel selector is free of it.
     #[cold]
     fn exorcise(&mut self) -> io::Result<()> {
         let mut backend = open(self.mechanism, &self.bell)?;
         let mut lost = Vec::new();
-        for (key, entry) in &self.entries {
-            let watched = entry.place == Place::Kernel && !entry.spent;
-            let added = entry.borrow().and_then(|fd| {
-                if watched {
-                    backend.add(fd, key.token(), entry.interest, entry.mode).map(Some)
-                } else {
-                    Ok(None)
+        for (key, entry) in self.entries.iter().filter(|(_, entry)| entry.place == Place::Kernel) {
+            match entry.borrow() {
+                Ok(fd) if !entry.spent && rustix::io::fcntl_getfd(fd).is_ok() => {
+                    backend.add(fd, key.token(), entry.interest, entry.mode)?;
                 }
-            });
-            if entry.place == Place::Kernel && !matches!(added, Ok(Some(Added::Watched))) {
-                lost.push(key);
+                // Silent as it was before: reported already, or closed.
+                _ => lost.push(key),
             }
         }
         for key in lost {
@@ -394,9 +419,14 @@ fn is_lacking(error: &io::Error) -> bool {
 #[cold]
 fn already(fd: RawFd, key: Key) -> io::Error {
     let text = format_args!(
-        "cannot register descriptor {fd}: it is registered as {key:?}; modify that one, or register a duplicate"
+        "cannot register descriptor {fd}: it is registered as {key:?}; modify that, or register a duplicate"
     );
     refused(io::ErrorKind::AlreadyExists, text)
+}
+
+#[cold]
+fn not_open(fd: RawFd) -> io::Error {
+    refused(io::ErrorKind::InvalidInput, format_args!("cannot register descriptor {fd}: it is not open"))
 }
 
 #[cold]
@@ -415,8 +445,12 @@ fn no_edges(mechanism: Mechanism) -> io::Error {
 #[cold]
 fn another(registered: RawFd, now: RawFd) -> io::Error {
     let text = format_args!(
-        "the source was registered as descriptor {registered} and is {now} now; put the old one back (source_mut), \
-         and unregister it before it changes"
+        "the source was registered as descriptor {registered} and is {now} now; put the old one back \
+         (source_mut), and unregister it before it changes"
     );
     refused(io::ErrorKind::InvalidInput, text)
 }
+
+#[cfg(test)]
+#[path = "selector_tests.rs"]
+mod tests;

@@ -65,10 +65,12 @@ struct Core {
     waiting: RefCell<SecondaryMap<Ticket, Waiter>>,
     finished: RefCell<Vec<Ticket>>,
     inbox: std::sync::Arc<Inbox>,
-    on_failure: RefCell<Rc<dyn Fn(&Failure)>>,
+    on_failure: RefCell<Rc<OnFailure>>,
     turning: Cell<bool>,
     stopped: Cell<bool>,
 }
+
+type OnFailure = dyn Fn(&Failure);
 
 /// Something that is ready to run.
 enum Ready {
@@ -286,8 +288,10 @@ impl EventLoop {
         let mut ready = core.ready.borrow_mut();
         ready.extend(core.finished.borrow_mut().drain(..).map(Ready::Finished));
         let mut rows = core.rows.borrow_mut();
-        for callback in core.inbox.take() {
-            ready.push_back(Ready::Callback(rows.insert(Row::Once(callback))));
+        if core.inbox.has_mail() {
+            for callback in core.inbox.take() {
+                ready.push_back(Ready::Callback(rows.insert(Row::Once(callback))));
+            }
         }
         let now = core.engine.borrow().now();
         let mut timers = core.timers.borrow_mut();
@@ -299,17 +303,24 @@ impl EventLoop {
         }
     }
 
-    /// Runs what has been ready longest. A panic in it is reported, and ends nothing else.
+    /// Runs what has been ready longest.
     fn run_one(&self) {
         let Some(first) = self.core.ready.borrow_mut().pop_front() else { return };
-        let result = catch_unwind(AssertUnwindSafe(|| match first {
+        self.protect(|| match first {
             Ready::Callback(key) => self.call(key, Ok(0)),
             Ready::Finished(ticket) => self.complete(ticket),
-        }));
-        if let Err(panic) = result {
-            let handler = Rc::clone(&self.core.on_failure.borrow());
-            failure::tell(&*handler, panic);
-        }
+        });
+    }
+
+    /// Runs user code. A panic in it is reported, and ends nothing else.
+    fn protect<R>(&self, callback: impl FnOnce() -> R) -> Option<R> {
+        let result = catch_unwind(AssertUnwindSafe(callback));
+        result
+            .map_err(|panic| {
+                let handler = Rc::clone(&self.core.on_failure.borrow());
+                failure::tell(&*handler, panic);
+            })
+            .ok()
     }
 
     fn complete(&self, ticket: Ticket) {

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 
 use super::kernel::{Kernel, Role};
 use super::slot::{Slot, Slots};
-use super::{Address, Close, Direction, Done, Lease, Op, Pool, Socket};
+use super::{Address, Direction, Done, Lease, Op, Pool, Socket};
 
 /// The sockets of an engine, and what trying them takes.
 pub(super) struct Sockets<K> {
@@ -27,6 +27,17 @@ impl<K: Kernel> Sockets<K> {
         self.slots.get_mut(socket).filter(|slot| slot.closing.is_none()).ok_or_else(stale)
     }
 
+    /// The same, if it is a stream: nothing else is received from or sent to without saying more, and a
+    /// foreign descriptor might even block.
+    pub(super) fn open_stream(&mut self, socket: Socket, to_do: &str) -> io::Result<&mut Slot> {
+        let slot = self.open(socket)?;
+        if slot.kind.role == Role::Stream {
+            return Ok(slot);
+        }
+        let message = format!("cannot {to_do} on a {}", slot.kind.role.name());
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+
     /// Tries an operation on a socket, which must be the front of its lane or alone.
     pub(super) fn attempt(&mut self, op: &mut Op) -> Attempt {
         let direction = op.direction();
@@ -35,7 +46,10 @@ impl<K: Kernel> Sockets<K> {
         if let Some(outcome) = slot.lane(direction).serve(op, &self.pool) {
             return Some(outcome);
         }
-        if *slot.dry(direction) && !matches!(op, Op::Accept { wait: false, .. }) {
+        // A full socket can be shut down or released all the same, and who will not wait wants to know for certain.
+        let needs_lamp =
+            !matches!(op, Op::Accept { wait: false, .. } | Op::Shutdown { .. } | Op::Release { .. });
+        if needs_lamp && *slot.dry(direction) {
             return None;
         }
         match op {
@@ -70,7 +84,11 @@ impl<K: Kernel> Sockets<K> {
     fn connect(&mut self, socket: Socket, to: &Address) -> Attempt {
         let slot = &mut self.slots[socket];
         let answer = if slot.connecting {
-            self.kernel.connected(socket)
+            // Whoever tried or asked meanwhile was told the error, and the kernel tells it once.
+            match slot.broken.take() {
+                Some(code) => Err(io::Error::from_raw_os_error(code)),
+                None => self.kernel.connected(socket),
+            }
         } else {
             slot.connecting = true;
             self.kernel.connect(socket, to)
@@ -235,11 +253,11 @@ impl<K: Kernel> Sockets<K> {
         }
     }
 
-    /// Whether closing it can be gentle: only a stream that has not ended has something to be gentle with.
-    pub(super) fn needs_time(&mut self, socket: Socket, how: Close) -> bool {
+    /// Whether there is something to be gentle with: a connection that is whole and has not ended both ways.
+    pub(super) fn needs_time(&mut self, socket: Socket) -> bool {
         let slot = &self.slots[socket];
-        matches!(how, Close::Gently { .. })
-            && slot.kind.role == Role::Stream
+        slot.kind.role == Role::Stream
+            && slot.connected
             && slot.broken.is_none()
             && !(slot.ended && slot.write.waiting.is_empty())
     }

@@ -66,7 +66,7 @@ impl Helpers {
     }
 
     /// Moves the outcomes of what is done.
-    pub(super) fn collect(&self, into: &mut Vec<(Ticket, io::Result<Done>)>) {
+    pub(super) fn collect(&self, into: &mut VecDeque<(Ticket, io::Result<Done>)>) {
         let done = mem::take(&mut self.shared.lock().done);
         into.extend(done.into_iter().map(|(ticket, outcome)| (ticket, outcome.map(Answer::into_done))));
     }

@@ -4,6 +4,7 @@
 //! [`Memory`](super::memory), which is a network in memory under virtual time. The engine above them is
 //! one and the same, so that what is simulated is the code that runs.
 
+use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::time::Instant;
@@ -98,7 +99,7 @@ pub(super) enum Job {
 pub(super) struct News {
     pub(super) lamps: Vec<Lamp>,
     pub(super) signals: Vec<(i32, u64)>,
-    pub(super) jobs: Vec<(Ticket, io::Result<Done>)>,
+    pub(super) jobs: VecDeque<(Ticket, io::Result<Done>)>,
 }
 
 /// A socket that may be tried.

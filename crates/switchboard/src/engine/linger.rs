@@ -67,7 +67,7 @@ impl<K: Kernel> Readiness<K> {
                 Err(_) => return self.finish_closing(socket),
             }
         }
-        self.again.push(socket);
+        self.again.push_back(socket);
     }
 
     fn finish_closing(&mut self, socket: Socket) {

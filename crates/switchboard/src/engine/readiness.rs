@@ -10,6 +10,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
+use std::mem;
 use std::time::Instant;
 
 use slotmap::SecondaryMap;
@@ -19,6 +20,7 @@ use super::attempt::{Sockets, stale};
 use super::kernel::{Job, Kernel, News, Role};
 use super::lane::Arrival;
 use super::operations::Operations;
+use super::signals::Signals;
 use super::slot::Slot;
 use super::{
     Bell, Close, Direction, Done, Engine, Fact, Failed, Op, Plan, Pool, Question, Setting, Socket, Submitted,
@@ -29,22 +31,15 @@ use super::{
 pub(super) struct Readiness<K> {
     pub(super) sockets: Sockets<K>,
     pub(super) operations: Operations,
-    signals: Vec<Calls>,
+    signals: Signals,
     /// Sockets whose lamps are to be asked for before the next sleep.
     to_arm: Vec<Socket>,
     /// Sockets with more to do than one turn allowed: no sleep before they had another.
-    pub(super) again: Vec<Socket>,
+    pub(super) again: VecDeque<Socket>,
     /// Sockets that close gently, by when they must be done.
     pub(super) closing: BTreeSet<(Instant, Socket)>,
     news: News,
     pub(super) now: Instant,
-}
-
-/// A signal: how often it came and was not taken, and who waits for it.
-struct Calls {
-    number: i32,
-    count: u64,
-    waiting: VecDeque<Ticket>,
 }
 
 impl<K: Kernel> Readiness<K> {
@@ -53,9 +48,9 @@ impl<K: Kernel> Readiness<K> {
         Self {
             sockets: Sockets { kernel, slots: SecondaryMap::new(), pool: Pool::default() },
             operations: Operations::default(),
-            signals: Vec::new(),
+            signals: Signals::default(),
             to_arm: Vec::new(),
-            again: Vec::new(),
+            again: VecDeque::new(),
             closing: BTreeSet::new(),
             news: News::default(),
             now,
@@ -93,7 +88,7 @@ impl<K: Kernel> Readiness<K> {
         let slot = &mut self.sockets.slots[socket];
         let asked = slot.kind.mode == Mode::Edge && slot.armed.contains(direction.interest());
         if asked && !*slot.dry(direction) {
-            self.again.push(socket);
+            self.again.push_back(socket);
         } else if !asked && !slot.to_arm {
             slot.to_arm = true;
             self.to_arm.push(socket);
@@ -162,49 +157,17 @@ impl<K: Kernel> Readiness<K> {
     }
 
     fn take_news(&mut self) {
-        let mut news = std::mem::take(&mut self.news);
-        for lamp in news.lamps.drain(..) {
+        let mut lamps = mem::take(&mut self.news.lamps);
+        for lamp in lamps.drain(..) {
             self.light(lamp);
         }
-        for (number, count) in news.signals.drain(..) {
-            if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
-                calls.count += count;
-                self.call(number);
-            }
+        self.news.lamps = lamps;
+        while let Some((number, count)) = self.news.signals.pop() {
+            self.signals.came(number, count, &mut self.operations);
         }
-        for (ticket, outcome) in news.jobs.drain(..) {
+        while let Some((ticket, outcome)) = self.news.jobs.pop_front() {
             self.operations.finish_alone(ticket, outcome);
         }
-        self.news = news;
-    }
-
-    /// Tells the oldest waiter of a signal how often it came.
-    fn call(&mut self, number: i32) {
-        let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) else { return };
-        while calls.count > 0
-            && let Some(ticket) = calls.waiting.pop_front()
-        {
-            let outcome = Ok(Done::Signalled { count: calls.count });
-            if self.operations.finish_alone(ticket, outcome).is_some() {
-                calls.count = 0;
-            }
-        }
-    }
-
-    /// Begins to wait for a signal. Always by a ticket, so that one that came can be put back until it is taken.
-    fn wait_for_signal(&mut self, number: i32, op: Op) -> Submitted {
-        if !self.signals.iter().any(|calls| calls.number == number) {
-            if let Err(error) = self.sockets.kernel.watch_signal(number) {
-                return Submitted::Done(Err(Failed::new(error, op)));
-            }
-            self.signals.push(Calls { number, count: 0, waiting: VecDeque::new() });
-        }
-        let ticket = self.operations.insert(op);
-        if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
-            calls.waiting.push_back(ticket);
-        }
-        self.call(number);
-        Submitted::Pending(ticket)
     }
 
     fn submit_to_socket(&mut self, socket: Socket, mut op: Op) -> Submitted {
@@ -213,23 +176,15 @@ impl<K: Kernel> Readiness<K> {
         if let Err(error) = fit {
             return Submitted::Done(Err(Failed::new(error, op)));
         }
-        // Ending the read side ends the wait of those who read, so it does not queue behind them; and an
-        // accept that will not wait takes nothing from those who do: it tells what they are told.
-        let slot = &mut self.sockets.slots[socket];
-        let alone = slot.lane(direction).waiting.is_empty();
         match op {
+            // Ending the read side ends the wait of those who read, so it does not queue behind them.
             Op::Shutdown { how: std::net::Shutdown::Read, .. } => {}
-            Op::Accept { wait: false, .. } if !alone => {
-                slot.read_dry = false;
-                self.progress(socket, Direction::Read);
-                if !self.sockets.slots[socket].read.waiting.is_empty() {
-                    return Submitted::Done(Err(Failed::new(io::ErrorKind::WouldBlock.into(), op)));
-                }
+            // One that will not wait takes nothing from those who do: it tells what they are told.
+            Op::Accept { wait: false, .. } if self.others_wait(socket) => {
+                return Submitted::Done(Err(Failed::new(io::ErrorKind::WouldBlock.into(), op)));
             }
-            _ if !alone => {
-                let ticket = self.operations.insert(op);
-                self.sockets.slots[socket].lane(direction).waiting.push_back(ticket);
-                return Submitted::Pending(ticket);
+            _ if self.sockets.slots[socket].lane(direction).is_spoken_for() => {
+                return self.queue(socket, direction, op);
             }
             _ => {}
         }
@@ -242,6 +197,29 @@ impl<K: Kernel> Readiness<K> {
                 Submitted::Pending(ticket)
             }
         }
+    }
+
+    /// Puts an operation behind those of its lane. If all of them are finished it may be so at once, but only by
+    /// its ticket: should an older one be cancelled, it is to get what that one was given.
+    fn queue(&mut self, socket: Socket, direction: Direction, op: Op) -> Submitted {
+        let ticket = self.operations.insert(op);
+        let lane = self.sockets.slots[socket].lane(direction);
+        lane.waiting.push_back(ticket);
+        if lane.waiting.len() == 1 {
+            self.progress(socket, direction);
+        }
+        Submitted::Pending(ticket)
+    }
+
+    /// Whether anybody still waits for a connection after another look at the queue, which is then known to be empty.
+    fn others_wait(&mut self, socket: Socket) -> bool {
+        let slot = &mut self.sockets.slots[socket];
+        if slot.read.waiting.is_empty() {
+            return false;
+        }
+        slot.read_dry = false;
+        self.progress(socket, Direction::Read);
+        !self.sockets.slots[socket].read.waiting.is_empty()
     }
 
     /// Turns an outcome into what its caller gets. A release happens here: now it is certain to be taken.
@@ -261,7 +239,8 @@ impl<K: Kernel> Readiness<K> {
         let descriptor = self.sockets.kernel.release(socket)?;
         self.strand(socket, &released());
         let slot = self.sockets.slots.remove(socket).ok_or_else(stale)?;
-        let parked = slot.read.arrived.into_iter().map(Arrival::into_outcome).collect();
+        let parked =
+            slot.read.arrived.into_iter().chain(slot.write.arrived).map(Arrival::into_outcome).collect();
         Ok(Done::Released { descriptor, parked })
     }
 }
@@ -309,7 +288,7 @@ impl<K: Kernel> Engine for Readiness<K> {
             return;
         }
         match how {
-            Close::Gently { bytes, time } if self.sockets.needs_time(socket, how) => {
+            Close::Gently { bytes, time } if self.sockets.needs_time(socket) => {
                 self.close_gently(socket, bytes, time);
             }
             _ => {
@@ -331,8 +310,8 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize> {
-        let slot = self.sockets.open(socket)?;
-        if !slot.read.waiting.is_empty() {
+        let slot = self.sockets.open_stream(socket, "receive")?;
+        if slot.read.is_spoken_for() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if into.is_empty() {
@@ -348,7 +327,7 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn try_send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
-        let slot = self.sockets.open(socket)?;
+        let slot = self.sockets.open_stream(socket, "send")?;
         if !slot.write.waiting.is_empty() || slot.write_dry {
             return Err(io::ErrorKind::WouldBlock.into());
         }
@@ -364,7 +343,14 @@ impl<K: Kernel> Engine for Readiness<K> {
             return self.submit_to_socket(socket, op);
         }
         match op {
-            Op::Signal { number } => self.wait_for_signal(number, op),
+            Op::Signal { number } => {
+                if !self.signals.know(number)
+                    && let Err(error) = self.sockets.kernel.watch_signal(number)
+                {
+                    return Submitted::Done(Err(Failed::new(error, op)));
+                }
+                Submitted::Pending(self.signals.wait(number, &mut self.operations))
+            }
             Op::Resolve { ref host, port } => {
                 let job = Job::Resolve { host: host.clone(), port };
                 let ticket = self.operations.insert(op);
@@ -382,16 +368,16 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn wait(&mut self, until: Option<Instant>, finished: &mut Vec<Ticket>) -> io::Result<()> {
-        for socket in std::mem::take(&mut self.again) {
+        // Those that are put off once more while this runs have their turn in the next wait.
+        for _ in 0..self.again.len() {
+            let Some(socket) = self.again.pop_front() else { break };
             self.progress(socket, Direction::Read);
             self.progress(socket, Direction::Write);
             self.go_on_closing(socket);
         }
-        let mut to_arm = std::mem::take(&mut self.to_arm);
-        for socket in to_arm.drain(..) {
+        while let Some(socket) = self.to_arm.pop() {
             self.arm(socket);
         }
-        self.to_arm = to_arm;
         let until = [until, self.due()].into_iter().flatten().min();
         self.sockets.kernel.select(until, &mut self.news)?;
         self.now = self.now.max(self.sockets.kernel.clock());
@@ -420,6 +406,7 @@ impl<K: Kernel> Engine for Readiness<K> {
                 {
                     slot.lane(direction).waiting.retain(|&other| other != ticket);
                     self.progress(socket, direction);
+                    self.go_on_closing(socket);
                 }
             }
             (Some(socket), true) => self.cancel_finished(ticket, socket),
@@ -452,13 +439,13 @@ impl<K: Kernel> Readiness<K> {
 
     fn cancel_alone(&mut self, ticket: Ticket) {
         let Some(row) = self.operations.remove(ticket) else { return };
-        let Op::Signal { number } = row.op else { return };
-        if let Some(calls) = self.signals.iter_mut().find(|calls| calls.number == number) {
-            calls.waiting.retain(|&other| other != ticket);
-            if let Some(Ok(Done::Signalled { count })) = row.outcome {
-                calls.count += count;
-                self.call(number);
-            }
+        if let Op::Signal { number } = row.op {
+            let count = match row.outcome {
+                Some(Ok(Done::Signalled { count })) => count,
+                _ => 0,
+            };
+            self.signals.forget(ticket, number);
+            self.signals.came(number, count, &mut self.operations);
         }
     }
 }

@@ -100,14 +100,17 @@ impl Slot {
 
     /// Notes an error that the kernel has told and will not tell again, and gives it back.
     pub(super) fn note_error(&mut self, error: io::Error) -> io::Error {
-        if matches!(
-            error.kind(),
+        let of_the_connection = match error.kind() {
             io::ErrorKind::ConnectionReset
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::HostUnreachable
-                | io::ErrorKind::NetworkUnreachable
-                | io::ErrorKind::NetworkDown
-        ) {
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::HostUnreachable
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::NetworkDown => true,
+            // These two are about the one who asked.
+            io::ErrorKind::NotConnected | io::ErrorKind::BrokenPipe => false,
+            _ => self.connecting,
+        };
+        if of_the_connection {
             self.broken = error.raw_os_error();
         }
         error
@@ -126,10 +129,10 @@ impl Slot {
     pub(super) fn wanted(&self) -> Interest {
         let mut wanted = Interest::NONE;
         if !self.read.waiting.is_empty() || self.closing.as_ref().is_some_and(|closing| closing.fin) {
-            wanted = wanted | Interest::READ;
+            wanted |= Interest::READ;
         }
         if !self.write.waiting.is_empty() {
-            wanted = wanted | Interest::WRITE;
+            wanted |= Interest::WRITE;
         }
         wanted
     }

@@ -22,12 +22,14 @@ pub struct Acceptor {
 
 struct Inner {
     listener: Socket,
-    on_connection: RefCell<Box<dyn FnMut(&EventLoop, Socket, Address)>>,
+    on_connection: RefCell<Box<OnConnection>>,
     ticket: Cell<Option<Ticket>>,
     /// It was said that descriptors have run out, and none was had since.
     exhausted: Cell<bool>,
     stopped: Cell<bool>,
 }
+
+type OnConnection = dyn FnMut(&EventLoop, Socket, Address);
 
 impl Acceptor {
     /// Accepts on a listener, which it owns from here on, until [`stop`](Self::stop).
@@ -50,7 +52,8 @@ impl Acceptor {
         Self { inner }
     }
 
-    /// Empties the queue of those who have connected already, then closes the listener.
+    /// Empties the queue of those who have connected already, then closes the listener. Bounded, so that a flood
+    /// of new ones cannot keep it from ending.
     pub fn stop(&self, event_loop: &EventLoop) {
         let inner = &self.inner;
         if inner.stopped.replace(true) {
@@ -59,7 +62,7 @@ impl Acceptor {
         if let Some(ticket) = inner.ticket.take() {
             event_loop.withdraw(ticket);
         }
-        loop {
+        for _ in 0..MOST_QUEUED {
             let op = Op::Accept { socket: inner.listener, wait: false };
             // Not a temporary of the `match`: the callback may need the engine.
             let submitted = event_loop.engine().submit(op);
@@ -128,7 +131,7 @@ impl Inner {
     }
 
     fn call(&self, event_loop: &EventLoop, socket: Socket, peer: Address) {
-        (self.on_connection.borrow_mut())(event_loop, socket, peer);
+        event_loop.protect(|| (self.on_connection.borrow_mut())(event_loop, socket, peer));
     }
 }
 
@@ -171,6 +174,9 @@ fn is_one_of(error: &io::Error, errors: &[Errno]) -> bool {
 
 /// How many connections are accepted before others get their turn.
 const ACCEPTS_PER_TURN: usize = 64;
+
+/// How many connections a queue holds at most, and then some (`net.core.somaxconn` is 4,096).
+const MOST_QUEUED: usize = 8192;
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);

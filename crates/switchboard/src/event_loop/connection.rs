@@ -6,7 +6,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::{Rc, Weak};
 use std::time::Instant;
 
@@ -205,14 +204,11 @@ impl Inner {
         }
     }
 
-    /// Calls the handler. If it panics, the connection is reset and the loop hears of the panic.
+    /// Calls the handler. If it panics, the connection is reset.
     fn call(self: &Rc<Self>, event_loop: &EventLoop, callback: impl FnOnce(&mut dyn Handler, &Connection)) {
         let connection = Connection { inner: Rc::clone(self) };
-        let result =
-            catch_unwind(AssertUnwindSafe(|| callback(&mut **self.handler.borrow_mut(), &connection)));
-        if let Err(panic) = result {
+        if event_loop.protect(|| callback(&mut **self.handler.borrow_mut(), &connection)).is_none() {
             self.finish(event_loop, Err(io::Error::other("its handler panicked")), Close::Reset);
-            resume_unwind(panic);
         }
     }
 

@@ -4,6 +4,7 @@
 //! once. So a letter is either seen by the emptying or finds the box empty and rings: none is lost, and a
 //! thousand letters ring once. User values are made and dropped outside the lock.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{error, fmt, mem};
 
@@ -22,6 +23,9 @@ pub struct LoopEnded;
 
 pub(super) struct Inbox {
     mail: Mutex<Mail>,
+    /// Whether there are letters, to be asked without the lock. Changes under it. Read too early, it is read
+    /// again after the bell.
+    has_mail: AtomicBool,
     bell: Bell,
 }
 
@@ -54,6 +58,7 @@ impl Handle {
         }
         let first = mail.letters.is_empty();
         mail.letters.push(letter);
+        self.inbox.has_mail.store(true, Ordering::Release);
         drop(mail);
         if first {
             self.inbox.bell.ring();
@@ -83,15 +88,17 @@ impl Drop for Handle {
 
 impl Inbox {
     pub(super) fn new(bell: Bell) -> Arc<Self> {
-        Arc::new(Self { mail: Mutex::default(), bell })
+        Arc::new(Self { mail: Mutex::default(), has_mail: AtomicBool::new(false), bell })
     }
 
     pub(super) fn take(&self) -> impl Iterator<Item = Once> + use<> {
-        mem::take(&mut self.lock().letters).into_iter().map(|letter| letter as Once)
+        let mut mail = self.lock();
+        self.has_mail.store(false, Ordering::Release);
+        mem::take(&mut mail.letters).into_iter().map(|letter| letter as Once)
     }
 
     pub(super) fn has_mail(&self) -> bool {
-        !self.lock().letters.is_empty()
+        self.has_mail.load(Ordering::Acquire)
     }
 
     /// Whether anybody could still write.

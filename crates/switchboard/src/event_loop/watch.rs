@@ -10,10 +10,12 @@ use crate::engine::{Direction, Done, Failed, Op, Socket, Submitted, Ticket};
 pub(super) struct Watch {
     what: What,
     /// Away while it is being called.
-    callback: Option<Box<dyn FnMut(&EventLoop, io::Result<u64>)>>,
+    callback: Option<Repeated>,
     /// The operation it waits for.
     pub(super) ticket: Option<Ticket>,
 }
+
+type Repeated = Box<dyn FnMut(&EventLoop, io::Result<u64>)>;
 
 #[derive(Debug, Clone, Copy)]
 enum What {
@@ -28,11 +30,9 @@ impl EventLoop {
     pub fn on_readable(
         &self,
         socket: Socket,
-        mut callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
+        callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
     ) -> Callback {
-        let callback =
-            move |event_loop: &EventLoop, count: io::Result<u64>| callback(event_loop, count.map(drop));
-        self.watch(What::Ready(socket, Direction::Read), Box::new(callback))
+        self.on_ready(socket, Direction::Read, callback)
     }
 
     /// Calls back whenever the socket may be written to, once a pass for as long as it may. Most sockets may,
@@ -42,11 +42,9 @@ impl EventLoop {
     pub fn on_writable(
         &self,
         socket: Socket,
-        mut callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
+        callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
     ) -> Callback {
-        let callback =
-            move |event_loop: &EventLoop, count: io::Result<u64>| callback(event_loop, count.map(drop));
-        self.watch(What::Ready(socket, Direction::Write), Box::new(callback))
+        self.on_ready(socket, Direction::Write, callback)
     }
 
     /// Calls back when the signal came, with how often since the last call. The signal no longer does what it
@@ -61,7 +59,19 @@ impl EventLoop {
         self.watch(What::Signal(number), Box::new(callback))
     }
 
-    fn watch(&self, what: What, callback: Box<dyn FnMut(&EventLoop, io::Result<u64>)>) -> Callback {
+    fn on_ready(
+        &self,
+        socket: Socket,
+        direction: Direction,
+        mut callback: impl FnMut(&EventLoop, io::Result<()>) + 'static,
+    ) -> Callback {
+        let callback = Box::new(move |event_loop: &EventLoop, count: io::Result<u64>| {
+            callback(event_loop, count.map(drop));
+        });
+        self.watch(What::Ready(socket, direction), callback)
+    }
+
+    fn watch(&self, what: What, callback: Repeated) -> Callback {
         let watch = Watch { what, callback: Some(callback), ticket: None };
         let key = self.core.rows.borrow_mut().insert(Row::Watch(watch));
         self.wait_for(key, what);
@@ -102,10 +112,11 @@ impl EventLoop {
             self.core.rows.borrow_mut().remove(key);
             return callback(self, count);
         }
-        // If it panics it is gone: called again, it would only panic again.
-        let ended = EndWatch { event_loop: self, key };
-        callback(self, count);
-        std::mem::forget(ended);
+        // One that panicked is over: called again, it would only panic again.
+        if self.protect(|| callback(self, count)).is_none() {
+            self.core.rows.borrow_mut().remove(key);
+            return;
+        }
         let still = match self.core.rows.borrow_mut().get_mut(key) {
             Some(Row::Watch(watch)) => {
                 watch.callback = Some(callback);
@@ -116,18 +127,6 @@ impl EventLoop {
         if still {
             self.wait_for(key, what);
         }
-    }
-}
-
-/// Removes a watch whose callback panicked.
-struct EndWatch<'a> {
-    event_loop: &'a EventLoop,
-    key: Callback,
-}
-
-impl Drop for EndWatch<'_> {
-    fn drop(&mut self) {
-        self.event_loop.cancel(self.key);
     }
 }
 

@@ -114,7 +114,7 @@ impl Memory {
                 }
                 job @ Job::Call(_) => helpers::run(job).map(helpers::Answer::into_done),
             };
-            news.jobs.push((ticket, outcome));
+            news.jobs.push_back((ticket, outcome));
         }
     }
 }

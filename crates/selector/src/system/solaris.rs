@@ -1,4 +1,5 @@
-//! What every other Unix has: poll, and a pipe for the bell.
+//! What illumos and Solaris have here: poll, and a pipe for the bell. (select(2) cannot be had
+//! through rustix there.)
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -21,7 +22,9 @@ pub(crate) const READ_HANG_UP: PollFlags = PollFlags::empty();
 pub(crate) fn open(mechanism: Mechanism) -> io::Result<Box<dyn Backend>> {
     match mechanism {
         Mechanism::Poll => poll::open(),
-        Mechanism::Kqueue | Mechanism::Epoll | Mechanism::DevPoll | Mechanism::Select => missing::open(mechanism),
+        Mechanism::Kqueue | Mechanism::Epoll | Mechanism::DevPoll | Mechanism::Select => {
+            missing::open(mechanism)
+        }
     }
 }
 

@@ -1,0 +1,241 @@
+//! A real server process and its clients, with a deadline on everything.
+//!
+//! The process is ended by its own id when its [`Server`] goes out of scope, whatever became of the test. An
+//! engine this system lacks is skipped, and said to be; `SWITCHBOARD_REQUIRE=epoll,poll` makes that a failure.
+
+#![allow(dead_code, reason = "each suite uses its own part of it")]
+#![allow(unused_imports, unused_macros, reason = "each suite uses its own part of it")]
+
+use std::ffi::OsStr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+use std::{env, fs, process, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+use switchboard::Mechanism;
+
+/// Makes one test per engine of each body.
+macro_rules! on_every_engine {
+    ($($body:ident),+ $(,)?) => {
+        mod epoll { $(#[test] fn $body() { crate::server::run("epoll", super::$body); })+ }
+        mod poll { $(#[test] fn $body() { crate::server::run("poll", super::$body); })+ }
+        mod select { $(#[test] fn $body() { crate::server::run("select", super::$body); })+ }
+    };
+}
+
+pub(crate) use on_every_engine;
+
+/// Runs a body on an engine, if there is one.
+pub(crate) fn run(engine: &str, body: fn(&str)) {
+    if engine.parse::<Mechanism>().unwrap().is_available() {
+        return body(engine);
+    }
+    let required = env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
+    assert!(!required.split(',').any(|name| name == engine), "{engine} is required, and not here");
+    eprintln!("skipped: this system has no {engine}");
+}
+
+/// A server that is ready.
+pub(crate) struct Server {
+    child: Child,
+    /// The readiness line; empty if stdout is not ours to read.
+    pub(crate) ready: String,
+    pub(crate) address: SocketAddr,
+    stdout: Lines,
+    stderr: Lines,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    /// After the readiness line.
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+/// The lines of a pipe, read on a thread of their own so that the writer never waits for us.
+struct Lines(Receiver<String>);
+
+impl Server {
+    /// On a free port, on this engine.
+    pub(crate) fn on(engine: &str) -> Self {
+        Self::start(&["--listen", "127.0.0.1:0", "--engine", engine])
+    }
+
+    /// With these arguments, `--json` not among them.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut command = switchboard(&["serve"]);
+        command.args(arguments).stdout(Stdio::piped());
+        let mut server = Self::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
+        server.ready = server.stdout.next().expect("a server says when it is ready");
+        let after = server.ready.strip_prefix("listening on ").expect("says where it listens");
+        server.address = after.split(' ').next().unwrap().parse().expect("says its address");
+        server
+    }
+
+    /// On a free port, on this engine, with `--json`.
+    pub(crate) fn start_json(engine: &str) -> Self {
+        let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0", "--json", "--engine", engine]);
+        command.stdout(Stdio::piped());
+        let mut server = Self::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
+        server.ready = server.stdout.next().expect("a server says when it is ready");
+        let ready: serde_json::Value = serde_json::from_str(&server.ready).expect("says it in JSON");
+        let port = ready["port"].as_u64().expect("says its port");
+        server.address.set_port(port.try_into().unwrap());
+        server
+    }
+
+    /// With stdout and arguments as the command has them, which make it listen at this address.
+    pub(crate) fn spawn(mut command: Command, address: SocketAddr) -> Self {
+        let mut child = command.spawn().expect("the server can be started");
+        let stdout = Lines::of(child.stdout.take());
+        let stderr = Lines::of(child.stderr.take());
+        Self { child, ready: String::new(), address, stdout, stderr }
+    }
+
+    /// A client, whose every step has a deadline.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let client = TcpStream::connect_timeout(&self.address, DEADLINE).expect("the server accepts");
+        client.set_read_timeout(Some(DEADLINE)).unwrap();
+        client.set_write_timeout(Some(DEADLINE)).unwrap();
+        client
+    }
+
+    /// A client of a server that does not say when it is ready.
+    pub(crate) fn connect_when_ready(&self) -> TcpStream {
+        let deadline = Instant::now() + DEADLINE;
+        while TcpStream::connect_timeout(&self.address, DEADLINE).is_err() {
+            assert!(Instant::now() < deadline, "the server is not ready in {DEADLINE:?}");
+            thread::sleep(Duration::from_millis(5));
+        }
+        self.connect()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the server runs");
+    }
+
+    /// Waits until it logs a line in which this stands.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        while !self.stderr.next().expect("the server goes on").contains(text) {}
+    }
+
+    /// Waits for its end.
+    pub(crate) fn end(mut self) -> Ended {
+        // The pipes end when the process does, and tell of it.
+        let (stdout, stderr) = (self.stdout.rest(), self.stderr.rest());
+        let deadline = Instant::now() + DEADLINE;
+        let code = loop {
+            match self.child.try_wait().unwrap() {
+                Some(status) => break status.code(),
+                None => assert!(Instant::now() < deadline, "the server does not end; stderr: {stderr}"),
+            }
+            thread::sleep(Duration::from_millis(1));
+        };
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        Ended { code, stdout, stderr }
+    }
+
+    /// Ends it well, and says how that went.
+    pub(crate) fn stop(self) -> Ended {
+        self.signal(Signal::TERM);
+        self.end()
+    }
+
+    /// Resident memory, bytes. `None` where the system does not tell.
+    pub(crate) fn memory(&self) -> Option<usize> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? << 10)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+impl Lines {
+    fn of(pipe: Option<impl Read + Send + 'static>) -> Self {
+        let (sender, lines) = channel();
+        if let Some(pipe) = pipe {
+            thread::spawn(move || {
+                for line in BufReader::new(pipe).lines().map_while(Result::ok) {
+                    sender.send(line).ok();
+                }
+            });
+        }
+        Self(lines)
+    }
+
+    fn next(&self) -> Option<String> {
+        match self.0.recv_timeout(DEADLINE) {
+            Ok(line) => Some(line),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("no line in {DEADLINE:?}"),
+        }
+    }
+
+    /// All until the end, each with its line end.
+    fn rest(&self) -> String {
+        std::iter::from_fn(|| self.next()).map(|line| line + "\n").collect()
+    }
+}
+
+/// The command, with its stderr piped and nothing to read.
+pub(crate) fn switchboard(arguments: &[impl AsRef<OsStr>]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
+    command.args(arguments).stdin(Stdio::null()).stderr(Stdio::piped()).env_remove("NO_COLOR");
+    command
+}
+
+/// Runs the command to its end.
+pub(crate) fn run_to_end(mut command: Command) -> Ended {
+    command.stdout(Stdio::piped());
+    Server::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0))).end()
+}
+
+/// An address nobody else uses, where a port can be chosen: on Linux all of 127.0.0.0/8 is this machine.
+pub(crate) fn lonely_address(number: u8) -> SocketAddr {
+    let [.., high, low] = process::id().to_be_bytes();
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 100 + number % 100, high, low)), 8000)
+}
+
+/// Sends some bytes and reads them back.
+pub(crate) fn assert_echoes(mut client: &TcpStream, bytes: &[u8]) {
+    client.write_all(bytes).expect("the server receives");
+    let mut answer = vec![0; bytes.len()];
+    client.read_exact(&mut answer).expect("the server answers");
+    assert!(answer == bytes, "what came back is not what was sent");
+}
+
+/// Waits for the server's end of a connection, after these bytes and no others.
+pub(crate) fn assert_ends_after(mut client: &TcpStream, bytes: &[u8]) {
+    let mut answer = Vec::new();
+    client.read_to_end(&mut answer).expect("the server ends the connection in good order");
+    assert!(answer == bytes, "{} bytes came back of {}, or others", answer.len(), bytes.len());
+}
+
+/// Bytes in which none can be missing, doubled or exchanged unseen.
+pub(crate) fn pattern(seed: u64, length: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(1);
+    let mut bytes = Vec::with_capacity(length + 8);
+    while bytes.len() < length {
+        // xorshift64, <https://www.jstatsoft.org/article/view/v008i14>
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend_from_slice(&state.to_le_bytes());
+    }
+    bytes.truncate(length);
+    bytes
+}
+
+/// No step of a test takes so long on a machine that is merely busy.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

@@ -1,0 +1,115 @@
+//! Where the loops of a test come from: each mechanism of this system, and a network in memory.
+//!
+//! A mechanism that this system lacks is skipped with the reason, unless `SWITCHBOARD_REQUIRE` names it.
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses its part")]
+#![allow(clippy::disallowed_methods, reason = "tests guard themselves by the real clock")]
+
+#[path = "../rig/engines.rs"]
+mod engines;
+
+use std::time::{Duration, Instant};
+
+use engines::Lot;
+use switchboard::EventLoop;
+use switchboard::engine::{
+    self, Address, Done, Engine, Fact, Failed, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
+};
+
+/// Opens loops on one kind of engine.
+pub(crate) struct Network {
+    lot: Lot,
+}
+
+/// One test on every engine, each by its own name.
+macro_rules! on_every_engine {
+    ($($body:ident),* $(,)?) => {
+        mod epoll { $(#[test] fn $body() { super::network::Network::EPOLL.run_test(super::$body); })* }
+        mod poll { $(#[test] fn $body() { super::network::Network::POLL.run_test(super::$body); })* }
+        mod select { $(#[test] fn $body() { super::network::Network::SELECT.run_test(super::$body); })* }
+        mod memory { $(#[test] fn $body() { super::network::Network::MEMORY.run_test(super::$body); })* }
+        mod memory_oneshot {
+            $(#[test] fn $body() { super::network::Network::MEMORY_ONESHOT.run_test(super::$body); })*
+        }
+    };
+}
+pub(crate) use on_every_engine;
+
+impl Network {
+    pub(crate) const EPOLL: Self = Self { lot: Lot::Epoll };
+    pub(crate) const POLL: Self = Self { lot: Lot::Poll };
+    pub(crate) const SELECT: Self = Self { lot: Lot::Select };
+    pub(crate) const MEMORY: Self = Self { lot: Lot::Memory };
+    pub(crate) const MEMORY_ONESHOT: Self = Self { lot: Lot::MemoryOneshot };
+
+    /// Runs a test, unless its engine is not to be had here.
+    pub(crate) fn run_test(&self, body: impl Fn(&Self)) {
+        if self.lot.open().is_some() {
+            body(self);
+        }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        format!("{:?}", self.lot)
+    }
+
+    pub(crate) fn event_loop(&self) -> EventLoop {
+        let (engine, _network) = self.lot.open().expect("an engine that was opened before");
+        EventLoop::with(engine)
+    }
+
+    /// Runs a loop until it stops or ends; a guard ends what hangs.
+    pub(crate) fn run(&self, event_loop: &EventLoop) {
+        let guard = event_loop.later(DEADLINE, |_| panic!("the loop did not end in time"));
+        event_loop.run().unwrap();
+        event_loop.cancel(guard);
+    }
+}
+
+/// The mechanisms of this system that could be opened.
+pub(crate) fn real() -> Vec<Network> {
+    let all = [Network::EPOLL, Network::POLL, Network::SELECT];
+    all.into_iter().filter(|network| network.lot.open().is_some()).collect()
+}
+
+/// A listener on a free port, and where it is.
+pub(crate) fn listener(engine: &mut dyn Engine) -> (Socket, Address) {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let listener = engine.open(Plan::Listen(Listen::at(any))).unwrap();
+    let Ok(Fact::Address(address)) = engine.ask(listener, Question::Local) else {
+        panic!("no local address")
+    };
+    (listener, address)
+}
+
+/// Two ends of a connection: who accepted, and who connected.
+pub(crate) fn pair(engine: &mut dyn Engine) -> (Socket, Socket) {
+    let (listener, address) = listener(engine);
+    let client = engine.open(Plan::Stream { like: address.clone() }).unwrap();
+    let connecting = engine.submit(Op::Connect { socket: client, to: address });
+    let accepting = engine.submit(Op::Accept { socket: listener, wait: true });
+    finish(engine, connecting).unwrap();
+    let Ok(Done::Accepted { socket, .. }) = finish(engine, accepting) else { panic!("nobody accepted") };
+    engine.close(listener, engine::Close::Now);
+    (socket, client)
+}
+
+/// Waits for an operation's end.
+pub(crate) fn finish(engine: &mut dyn Engine, submitted: Submitted) -> Result<Done, Failed> {
+    let ticket: Ticket = match submitted {
+        Submitted::Done(outcome) => return outcome,
+        Submitted::Pending(ticket) => ticket,
+    };
+    let mut finished = Vec::new();
+    let begun = Instant::now();
+    loop {
+        match engine.take(ticket) {
+            Err(failed) if failed.error.kind() == std::io::ErrorKind::WouldBlock => {}
+            outcome => return outcome,
+        }
+        assert!(begun.elapsed() < DEADLINE, "an operation did not finish in time");
+        let soon = engine.clock() + Duration::from_millis(100);
+        engine.wait(Some(soon), &mut finished).unwrap();
+    }
+}
+
+const DEADLINE: Duration = Duration::from_secs(20);

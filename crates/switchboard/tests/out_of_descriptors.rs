@@ -1,0 +1,75 @@
+//! Out of descriptors: nobody is closed, nobody is stranded, no CPU is burnt.
+//!
+//! In a file of its own, because the limit is the whole process's.
+#![allow(clippy::disallowed_methods, reason = "tests use the real clock and threads")]
+
+mod network;
+
+use std::cell::RefCell;
+use std::io::Read;
+use std::net::{SocketAddr, TcpStream};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use network::listener;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use switchboard::engine::Address;
+use switchboard::event_loop::Acceptor;
+
+/// E1, E2 and E3 of the field's bugs: spinning, closing those who wait, and forgetting them.
+#[test]
+fn e1_e2_e3_clients_wait_until_descriptors_come_free() {
+    for net in network::real() {
+        let event_loop = net.event_loop();
+        let (socket, address) = listener(&mut **event_loop.engine());
+        let Address::Ip(address) = address else { panic!("not an IP address") };
+        let accepted = Rc::new(RefCell::new(Vec::new()));
+        let sink = Rc::clone(&accepted);
+        let acceptor =
+            Acceptor::start(&event_loop, socket, move |_, socket, _| sink.borrow_mut().push(socket));
+
+        let mut clients: Vec<TcpStream> = (0..20).map(|_| connect(address)).collect();
+        let old = getrlimit(Resource::Nofile);
+        let lowest_free = rustix::io::dup(&clients[0]).unwrap();
+        let used = u64::try_from(std::os::fd::AsRawFd::as_raw_fd(&lowest_free)).unwrap();
+        drop(lowest_free);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(used + 2), maximum: old.maximum }).unwrap();
+
+        let (begun, cpu) = (Instant::now(), cpu_time());
+        let mut turns = 0;
+        while begun.elapsed() < Duration::from_millis(600) {
+            event_loop.turn(Some(Duration::from_millis(600))).unwrap();
+            turns += 1;
+        }
+        let burnt = cpu_time() - cpu;
+        let waiting = 20 - accepted.borrow().len();
+        setrlimit(Resource::Nofile, old).unwrap();
+
+        let name = net.name();
+        assert!(waiting >= 17, "{name}: the limit did not bite: {waiting} wait");
+        assert!(turns < 60, "{name}: {turns} passes in 600 ms");
+        assert!(burnt < Duration::from_millis(60), "{name}: {burnt:?} of CPU while waiting");
+        for client in &mut clients {
+            client.set_nonblocking(true).unwrap();
+            let answer = client.read(&mut [0]).map_err(|error| error.kind());
+            assert_eq!(answer, Err(std::io::ErrorKind::WouldBlock), "{name}: nobody was closed");
+        }
+        // No new client comes: those who wait are served because descriptors came free.
+        let begun = Instant::now();
+        while accepted.borrow().len() < 20 {
+            event_loop.turn(Some(Duration::from_millis(200))).unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(5), "{name}: stranded");
+        }
+        acceptor.stop(&event_loop);
+    }
+}
+
+fn connect(address: SocketAddr) -> TcpStream {
+    TcpStream::connect_timeout(&address, Duration::from_secs(5)).unwrap()
+}
+
+/// CPU time of this process so far.
+fn cpu_time() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(now.tv_sec.try_into().unwrap(), now.tv_nsec.try_into().unwrap())
+}

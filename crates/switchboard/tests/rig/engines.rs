@@ -1,0 +1,62 @@
+//! The engines there are, and what becomes of one that is not to be had here.
+
+use std::env;
+
+use switchboard::engine::memory::{Lamps, Network};
+use switchboard::engine::{self, Engine, Mechanism};
+
+/// An engine to test on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lot {
+    Epoll,
+    Poll,
+    Select,
+    /// A simulated network whose lamps are edges, as epoll's are.
+    Memory,
+    /// A simulated network whose lamps are lit once, as with poll and select.
+    MemoryOneshot,
+}
+
+impl Lot {
+    /// All of them, for tests that go through them one after another.
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Epoll, Self::Poll, Self::Select, Self::Memory, Self::MemoryOneshot];
+
+    /// Opens it. `None`, said aloud, if this system lacks it and nobody requires it.
+    pub(crate) fn open(self) -> Option<(Box<dyn Engine>, Option<Network>)> {
+        let mechanism = match self {
+            Self::Epoll => Mechanism::Epoll,
+            Self::Poll => Mechanism::Poll,
+            Self::Select => Mechanism::Select,
+            // These need nothing of the system, so they are never skipped.
+            Self::Memory => return Some(in_memory(Lamps::Edge)),
+            Self::MemoryOneshot => return Some(in_memory(Lamps::Oneshot)),
+        };
+        let name = mechanism.name();
+        match engine::with(mechanism) {
+            Ok(engine) => {
+                assert_eq!(engine.name(), name);
+                Some((engine, None))
+            }
+            Err(error) => {
+                let required = env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
+                let required = required.split(',').any(|other| other.trim() == name);
+                assert!(!required, "{name} is required here, but cannot be opened: {error}");
+                println!("skipped on {name}: {error}");
+                None
+            }
+        }
+    }
+
+    /// Whether a real kernel is below it, with descriptors, other processes and the time of day.
+    pub(crate) fn is_real(self) -> bool {
+        matches!(self, Self::Epoll | Self::Poll | Self::Select)
+    }
+}
+
+fn in_memory(lamps: Lamps) -> (Box<dyn Engine>, Option<Network>) {
+    let network = Network::new().lamps(lamps);
+    let engine = network.engine();
+    assert_eq!(engine.name(), "memory");
+    (engine, Some(network))
+}

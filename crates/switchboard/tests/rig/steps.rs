@@ -1,0 +1,210 @@
+//! The steps most bodies begin with: listeners, pairs, full buffers; and shorter words for operations.
+
+use std::io::{self, IoSlice};
+use std::net::Shutdown;
+
+use switchboard::engine::{
+    Address, Close, Direction, Done, Engine, Fact, Failed, Lease, Listen, Op, Plan, Question, Setting,
+    Socket, Ticket,
+};
+
+use super::Rig;
+
+impl Rig {
+    /// A listener on this machine, and where it listens.
+    pub(crate) fn listener(&mut self) -> (Socket, Address) {
+        let listener = self.open(Plan::Listen(Listen::at(anywhere()))).unwrap();
+        let address = self.local(listener);
+        (listener, address)
+    }
+
+    pub(crate) fn local(&mut self, socket: Socket) -> Address {
+        match self.ask(socket, Question::Local).unwrap() {
+            Fact::Address(address) => address,
+            other => panic!("{other:?} is no address"),
+        }
+    }
+
+    pub(crate) fn stream(&mut self) -> Socket {
+        self.open(Plan::Stream { like: anywhere() }).unwrap()
+    }
+
+    pub(crate) fn datagrams(&mut self) -> (Socket, Address) {
+        let socket = self.open(Plan::Datagram { bind: anywhere() }).unwrap();
+        let address = self.local(socket);
+        (socket, address)
+    }
+
+    /// A stream connected to this listener, not accepted yet.
+    pub(crate) fn client_of(&mut self, address: &Address) -> Socket {
+        let client = self.stream();
+        match self.run(Op::Connect { socket: client, to: address.clone() }) {
+            Ok(Done::Connected) => client,
+            other => panic!("cannot connect to {address}: {other:?}"),
+        }
+    }
+
+    /// Two connected streams: who connected, who was accepted.
+    pub(crate) fn pair(&mut self) -> (Socket, Socket) {
+        let (listener, address) = self.listener();
+        let client = self.client_of(&address);
+        let (server, _) = self.accept(listener);
+        self.close(listener, Close::Now);
+        (client, server)
+    }
+
+    pub(crate) fn accept(&mut self, socket: Socket) -> (Socket, Address) {
+        accepted(self.run(Op::Accept { socket, wait: true }))
+    }
+
+    pub(crate) fn recv(&mut self, socket: Socket, max: usize) -> Vec<u8> {
+        bytes(self.run(recv(socket, max)))
+    }
+
+    /// Receives so many bytes, or what there is until the end.
+    pub(crate) fn recv_all(&mut self, socket: Socket, wanted: usize) -> Vec<u8> {
+        let mut all = Vec::new();
+        while all.len() < wanted {
+            let part = self.recv(socket, wanted - all.len());
+            if part.is_empty() {
+                break;
+            }
+            all.extend(part);
+        }
+        all
+    }
+
+    pub(crate) fn recv_to_end(&mut self, socket: Socket) -> Vec<u8> {
+        self.recv_all(socket, usize::MAX)
+    }
+
+    pub(crate) fn send(&mut self, socket: Socket, text: &[u8]) {
+        match self.run(send(socket, text)) {
+            Ok(Done::Sent { bytes, .. }) => assert_eq!(bytes, text.len()),
+            other => panic!("cannot send: {other:?}"),
+        }
+    }
+
+    pub(crate) fn send_to(&mut self, socket: Socket, to: &Address, text: &[u8]) {
+        match self.run(Op::SendTo { socket, to: to.clone(), part: text.into() }) {
+            Ok(Done::Sent { bytes, .. }) => assert_eq!(bytes, text.len()),
+            other => panic!("cannot send to {to}: {other:?}"),
+        }
+    }
+
+    pub(crate) fn shut(&mut self, socket: Socket, how: Shutdown) {
+        match self.run(Op::Shutdown { socket, how }) {
+            Ok(Done::Shutdown) => {}
+            other => panic!("cannot shut down: {other:?}"),
+        }
+    }
+
+    /// Waits until there is something to receive or accept, and leaves it there.
+    pub(crate) fn arrival(&mut self, socket: Socket) {
+        match self.run(ready(socket, Direction::Read)) {
+            Ok(Done::Ready) => {}
+            other => panic!("cannot wait until ready: {other:?}"),
+        }
+    }
+
+    /// Makes a stream's buffers small, so that a little fills them.
+    pub(crate) fn make_small(&mut self, socket: Socket) {
+        self.set(socket, Setting::SendBuffer(4096)).unwrap();
+        self.set(socket, Setting::ReceiveBuffer(4096)).unwrap();
+    }
+
+    /// Sends zeros until nothing more fits, for good: what the kernel moves on meanwhile is followed.
+    /// Returns how many.
+    pub(crate) fn fill(&mut self, socket: Socket) -> usize {
+        let zeros = [0; 4096];
+        let mut filled = 0;
+        let mut quiet = 0;
+        while quiet < 3 {
+            match self.try_send(socket, &[IoSlice::new(&zeros)]) {
+                Ok(count) => {
+                    filled += count;
+                    quiet = 0;
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // What is on its way to the peer may make room yet.
+                    let soon = self.clock() + std::time::Duration::from_millis(1);
+                    self.turn(Some(soon));
+                    quiet += 1;
+                }
+                Err(error) => panic!("cannot fill: {error}"),
+            }
+        }
+        filled
+    }
+
+    /// Lets this process get a signal.
+    pub(crate) fn raise(&mut self, number: i32) {
+        if let Some(network) = &self.network {
+            return network.raise(number);
+        }
+        let signal = rustix::process::Signal::from_named_raw(number).expect("a signal with a name");
+        rustix::process::kill_process(rustix::process::getpid(), signal).unwrap();
+    }
+
+    /// Breaks a connection from the far end, and waits until the near end knows.
+    pub(crate) fn reset_by(&mut self, peer: Socket, near: Socket) {
+        self.close(peer, Close::Reset);
+        self.arrival(near);
+    }
+}
+
+pub(crate) fn recv(socket: Socket, max: usize) -> Op {
+    Op::Recv { socket, max, peek: false }
+}
+
+pub(crate) fn peek(socket: Socket, max: usize) -> Op {
+    Op::Recv { socket, max, peek: true }
+}
+
+pub(crate) fn send(socket: Socket, text: &[u8]) -> Op {
+    Op::Send { socket, parts: vec![text.into()] }
+}
+
+pub(crate) fn accept(socket: Socket) -> Op {
+    Op::Accept { socket, wait: true }
+}
+
+pub(crate) fn ready(socket: Socket, direction: Direction) -> Op {
+    Op::Ready { socket, direction }
+}
+
+/// The bytes that were received.
+#[track_caller]
+pub(crate) fn bytes(outcome: Result<Done, Failed>) -> Vec<u8> {
+    match outcome {
+        Ok(Done::Received { lease }) => lease.to_vec(),
+        other => panic!("no bytes, but: {other:?}"),
+    }
+}
+
+#[track_caller]
+pub(crate) fn accepted(outcome: Result<Done, Failed>) -> (Socket, Address) {
+    match outcome {
+        Ok(Done::Accepted { socket, peer }) => (socket, peer),
+        other => panic!("no connection, but: {other:?}"),
+    }
+}
+
+/// The bytes of a datagram, and whether it was cut.
+#[track_caller]
+pub(crate) fn datagram(outcome: Result<Done, Failed>) -> (Vec<u8>, bool) {
+    match outcome {
+        Ok(Done::Datagram { lease, truncated, .. }) => (lease.to_vec(), truncated),
+        other => panic!("no datagram, but: {other:?}"),
+    }
+}
+
+/// Bytes that are not easily mistaken for others of the same stream.
+pub(crate) fn pattern(from: usize, count: usize) -> Vec<u8> {
+    (from..from + count).map(|at| (at * 31 + at / 251 * 7 + at / 65_521) as u8).collect()
+}
+
+/// Port 0 of this machine.
+pub(crate) fn anywhere() -> Address {
+    "127.0.0.1:0".parse().unwrap()
+}
