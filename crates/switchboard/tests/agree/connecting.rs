@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard::Address;
 use switchboard::engine::{Close, Fact, Listen, Op, Plan, Question, Setting, Submitted};
 
-use crate::trial::{Family, Trial, told};
+use crate::trial::{Family, told};
 use crate::{ALL, IP, UNIX, agree};
 
 #[test]
@@ -28,48 +28,34 @@ fn connecting_to_nobody() {
     });
 }
 
+// Only of Unix sockets: over IP, Linux wants connect(2) to be called once more after EINPROGRESS, which the
+// engine does not do yet. In memory a connection is known as one, and a refused socket is as good as new.
 #[test]
 fn connecting_twice() {
-    agree(UNIX, connect_three_times);
-}
-
-#[test]
-#[ignore = "Linux wants to be asked once more after EINPROGRESS: the system's second connect succeeds"]
-fn connecting_twice_over_ip() {
-    agree(IP, connect_three_times);
-}
-
-fn connect_three_times(trial: &mut Trial) {
-    let (_listener, at) = trial.listen(1);
-    let client = trial.stream(&at);
-    for time in ["once", "twice", "three times"] {
-        trial.connect(time, client, &at);
-    }
-    trial.clean(&at);
+    agree(UNIX, |trial| {
+        let (_listener, at) = trial.listen(1);
+        let client = trial.stream(&at);
+        for time in ["once", "twice", "three times"] {
+            trial.connect(time, client, &at);
+        }
+        trial.clean(&at);
+    });
 }
 
 #[test]
 fn connecting_again_after_a_refusal() {
-    agree(&[Family::Abstract], connect_after_a_refusal);
-}
-
-#[test]
-#[ignore = "Linux wants to be asked once more after EINPROGRESS: the system's second connect is aborted"]
-fn connecting_again_after_a_refusal_over_ip() {
-    agree(IP, connect_after_a_refusal);
-}
-
-fn connect_after_a_refusal(trial: &mut Trial) {
-    let (listener, at) = trial.listen(1);
-    trial.engine.close(listener, Close::Now);
-    trial.clean(&at);
-    let client = trial.stream(&at);
-    trial.connect("to nobody", client, &at);
-    let _listener = trial.engine.open(Plan::Listen(Listen::at(at.clone()))).unwrap();
-    trial.connect("to somebody", client, &at);
-    trial.connect("to somebody, again", client, &at);
-    trial.ask("at last", client, Question::Peer);
-    trial.clean(&at);
+    agree(&[Family::Abstract], |trial| {
+        let (listener, at) = trial.listen(1);
+        trial.engine.close(listener, Close::Now);
+        trial.clean(&at);
+        let client = trial.stream(&at);
+        trial.connect("to nobody", client, &at);
+        let _listener = trial.engine.open(Plan::Listen(Listen::at(at.clone()))).unwrap();
+        trial.connect("to somebody", client, &at);
+        trial.connect("to somebody, again", client, &at);
+        trial.ask("at last", client, Question::Peer);
+        trial.clean(&at);
+    });
 }
 
 #[test]
@@ -278,7 +264,6 @@ fn a_listener_answers_questions() {
 }
 
 #[test]
-#[ignore = "on the system, asking takes the error away, and connect never ends"]
 fn asking_a_refused_socket_leaves_the_error_for_connect() {
     agree(IP, |trial| {
         let (listener, at) = trial.listen(1);

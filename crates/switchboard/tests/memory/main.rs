@@ -139,6 +139,7 @@ fn clients_of_a_full_queue_are_let_in_one_by_one() {
         let mut finished = Vec::new();
         engine.wait(Some(until), &mut finished).unwrap();
         engine.wait(Some(until), &mut finished).unwrap();
+        finished.sort();
         finished
     };
     assert_eq!(connected(&mut *engine), tickets[..2], "the backlog, and one more");
@@ -413,12 +414,12 @@ fn whatever_two_ends_do_what_arrives_was_sent() {
                     17 => drop(engine.submit(Op::Ready { socket, direction: Direction::Write })),
                     18 => {
                         let how = [Shutdown::Read, Shutdown::Write, Shutdown::Both][size % 3];
-                        if size % 5 == 0 {
+                        if size.is_multiple_of(5) {
                             drop(engine.submit(Op::Shutdown { socket, how }));
                         }
                     }
-                    _ if size % 7 == 0 => {
-                        engine.close(socket, [Close::Now, Close::Reset, Close::GENTLY][size % 3])
+                    _ if size.is_multiple_of(7) => {
+                        engine.close(socket, [Close::Now, Close::Reset, Close::GENTLY][size % 3]);
                     }
                     _ => engine.wait(Some(engine.clock()), &mut Vec::new()).unwrap(),
                 }

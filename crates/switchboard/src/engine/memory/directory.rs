@@ -143,6 +143,13 @@ impl Directory {
         self.pairs.remove(&(local, to));
     }
 
+    #[cfg(test)]
+    pub(super) fn assert_empty(&self) {
+        assert!(self.streams.bound.is_empty() && self.datagrams.bound.is_empty(), "ports are left");
+        assert!(self.names.is_empty(), "names are left");
+        assert!(self.pairs.is_empty(), "ports of clients are left");
+    }
+
     fn ports(&mut self, protocol: Protocol) -> &mut Ports {
         match protocol {
             Protocol::Stream => &mut self.streams,
