@@ -6,7 +6,6 @@
 //! A second signal cuts all off at once.
 
 use std::cell::Cell;
-use std::fmt;
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
@@ -15,7 +14,7 @@ use std::time::{Duration, Instant};
 use switchboard::EventLoop;
 use switchboard::event_loop::Acceptor;
 
-use crate::echo::Clients;
+use crate::clients::{Clients, CutOff};
 use crate::error::reason;
 
 /// The end, to come or under way.
@@ -118,25 +117,6 @@ impl Inner {
         event_loop.soon(move |_| this.cut_off.set(true));
     }
 }
-
-/// Why a connection ended that was open when the time to finish was over.
-#[derive(Debug)]
-pub(crate) struct CutOff;
-
-impl CutOff {
-    /// Whether this is why.
-    pub(crate) fn is_why(error: &io::Error) -> bool {
-        error.get_ref().is_some_and(|inner| inner.is::<Self>())
-    }
-}
-
-impl fmt::Display for CutOff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("cut off, the server ends")
-    }
-}
-
-impl std::error::Error for CutOff {}
 
 /// How long those who are not quiet may go on.
 const GRACE: Duration = Duration::from_secs(2);

@@ -2,8 +2,6 @@
 //!
 //! [`Connection`] bounds what a client that never reads can make us hold. Here it is only counted.
 
-use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 
@@ -11,47 +9,15 @@ use switchboard::EventLoop;
 use switchboard::engine::{Address, Socket};
 use switchboard::event_loop::{Connection, Handler};
 
-use crate::drain::CutOff;
+use crate::clients::{Clients, CutOff};
 use crate::error::reason;
-use crate::report::Totals;
-
-/// Those who are connected, and the sum of what was done for all who ever were.
-#[derive(Default)]
-pub(crate) struct Clients {
-    connections: RefCell<BTreeMap<Socket, Connection>>,
-    totals: Cell<Totals>,
-}
-
-impl Clients {
-    /// Those who are connected now.
-    pub(crate) fn connected(&self) -> Vec<Connection> {
-        self.connections.borrow().values().cloned().collect()
-    }
-
-    /// Whether nobody is connected.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.connections.borrow().is_empty()
-    }
-
-    /// The sum of what was done for those who have left.
-    pub(crate) fn totals(&self) -> Totals {
-        self.totals.get()
-    }
-
-    fn count(&self, change: impl FnOnce(&mut Totals)) {
-        let mut totals = self.totals.get();
-        change(&mut totals);
-        self.totals.set(totals);
-    }
-}
 
 /// Begins to echo to a client.
 pub(crate) fn start(event_loop: &EventLoop, clients: &Rc<Clients>, socket: Socket, peer: Address) {
     tracing::info!("{peer} connected");
     let echo = Echo { clients: Rc::clone(clients), bytes_in: 0, waiting: 0 };
     let connection = Connection::start(event_loop, socket, peer, echo);
-    clients.count(|totals| totals.accepted += 1);
-    clients.connections.borrow_mut().insert(socket, connection);
+    clients.add(connection);
 }
 
 /// One client's side of it.
@@ -77,11 +43,10 @@ impl Handler for Echo {
     }
 
     fn on_close(&mut self, connection: &Connection, reason_to_close: io::Result<()>) {
-        self.clients.connections.borrow_mut().remove(&connection.socket());
         let (peer, bytes_in) = (connection.peer(), self.bytes_in);
         // What waited when it failed may have gone out in part; it counts as not sent.
         let bytes_out = bytes_in - if reason_to_close.is_ok() { 0 } else { self.waiting as u64 };
-        self.clients.count(|totals| {
+        self.clients.remove(connection, |totals| {
             totals.bytes_in += bytes_in;
             totals.bytes_out += bytes_out;
             match &reason_to_close {

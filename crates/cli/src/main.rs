@@ -7,6 +7,8 @@
 
 mod address;
 mod args;
+mod choice;
+mod clients;
 mod drain;
 mod echo;
 mod error;

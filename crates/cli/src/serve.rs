@@ -11,9 +11,10 @@ use switchboard::engine::Setting;
 use switchboard::event_loop::Acceptor;
 
 use crate::address::Target;
-use crate::args::Choice;
+use crate::choice::Choice;
+use crate::clients::Clients;
 use crate::drain::Drain;
-use crate::echo::{self, Clients};
+use crate::echo;
 use crate::error::{Error, reason};
 use crate::limits;
 use crate::listen;

@@ -109,15 +109,16 @@ pub trait Engine {
     fn closing(&self) -> usize;
 
     /// When [`wait`](Engine::wait) has something of its own to do, whatever the sockets do: a moment that is over
-    /// if something has finished already, or the end of a gentle close. For those who sleep elsewhere.
+    /// if something has finished already or was submitted and not begun, or the end of a gentle close. For those who sleep elsewhere.
     fn due(&self) -> Option<Instant>;
 
     /// Receives into a borrowed slice, without waiting. Zero means that the peer has ended its side.
     ///
     /// # Errors
     ///
-    /// [`io::ErrorKind::WouldBlock`] when nothing is there, or when a submitted operation waits for the
-    /// same bytes; then submit a [`Op::Ready`] and come back when it is done.
+    /// [`io::ErrorKind::WouldBlock`] when nothing is there, when a submitted operation waits for the same bytes,
+    /// or when a finished one has not been taken, whose bytes come before these. Then submit a [`Op::Ready`] and
+    /// come back when it is done.
     fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize>;
 
     /// Sends what fits of some borrowed slices, without waiting, and says how many bytes were taken.
@@ -127,7 +128,8 @@ pub trait Engine {
     /// [`io::ErrorKind::WouldBlock`] when nothing fits, or when a submitted send is still on its way.
     fn try_send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize>;
 
-    /// Begins an operation: it is done at once, or a ticket names it until it is.
+    /// Begins an operation: it is done at once, or a ticket names it until it is. What is pending may be begun no
+    /// sooner than in the next [`wait`](Engine::wait).
     fn submit(&mut self, op: Op) -> Submitted;
 
     /// Sleeps until an operation finishes, `until` has come or the [`Bell`] is rung, and appends the

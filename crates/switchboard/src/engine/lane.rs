@@ -7,6 +7,8 @@
 use std::collections::VecDeque;
 use std::io;
 
+use rustix::io::Errno;
+
 use super::{Address, Done, Lease, Op, Pool, Socket, Ticket};
 
 /// One direction of one socket.
@@ -14,7 +16,8 @@ use super::{Address, Done, Lease, Op, Pool, Socket, Ticket};
 pub(super) struct Lane {
     /// Operations that wait, oldest first.
     pub(super) waiting: VecDeque<Ticket>,
-    /// Operations that were finished and not yet taken, oldest first.
+    /// Operations that took something off the lane, or an error, and are finished and not yet taken, oldest first.
+    /// They may yet be cancelled, and then what they were given comes before all that is still to arrive.
     pub(super) settled: VecDeque<Ticket>,
     /// What arrived and belongs to nobody yet, oldest first.
     pub(super) arrived: VecDeque<Arrival>,
@@ -83,6 +86,12 @@ impl Lane {
         }
     }
 
+    /// Whether an operation has to queue: before it come those that wait, and those that are finished and may yet
+    /// give back what they were given.
+    pub(super) fn is_spoken_for(&self) -> bool {
+        !self.waiting.is_empty() || !self.settled.is_empty()
+    }
+
     /// Puts back what finished operations were given, oldest first, ahead of what else has arrived.
     pub(super) fn put_back(&mut self, arrivals: Vec<Arrival>) {
         for arrival in arrivals.into_iter().rev() {
@@ -103,6 +112,8 @@ impl Arrival {
                 Some(Self::Datagram { lease, from, truncated })
             }
             (_, Ok(_)) => None,
+            // The connection is still in the queue: whoever asks next is told afresh, and by then it may be different.
+            (Op::Accept { .. }, Err(error)) if is_exhaustion(&error) => None,
             (_, Err(error)) => match error.kind() {
                 io::ErrorKind::WouldBlock | io::ErrorKind::InvalidInput => None,
                 _ => Some(Self::Error(error)),
@@ -127,4 +138,11 @@ impl Arrival {
             other => Ok(other.into_done()),
         }
     }
+}
+
+/// Something has run out that may come back; nothing was taken.
+fn is_exhaustion(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
+        .iter()
+        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -56,7 +56,7 @@ pub(super) fn read(address: SocketAddrAny) -> io::Result<Address> {
     let unix = SocketAddrUnix::try_from(address)?;
     Ok(Address::Unix(if let Some(path) = unix.path_bytes() {
         UnixName::Path(OsStr::from_bytes(path).into())
-    } else if let Some(name) = unix.abstract_name() {
+    } else if let Some(name) = unix.abstract_name().filter(|name| !name.is_empty()) {
         UnixName::Abstract(name.to_vec())
     } else {
         UnixName::Unnamed

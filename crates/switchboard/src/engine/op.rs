@@ -24,7 +24,8 @@ pub enum Op {
         /// To whom.
         to: Address,
     },
-    /// Receives what is there, at least one byte. [`Done::Received`], empty at the end of the stream.
+    /// Receives what is there, at least one byte. [`Done::Received`], empty at the end of the stream. How the bytes
+    /// are cut into receives is no promise: what arrived apart may come joined, and the other way round.
     ///
     /// The engine lends the buffer when there is something to put into it; waiting holds none.
     Recv {

@@ -56,8 +56,11 @@ impl Operations {
         outcome: io::Result<Done>,
         lane: &mut Lane,
     ) -> Option<io::Error> {
+        let failed = outcome.is_err();
         if self.finish_alone(ticket, outcome)? {
-            lane.settled.push_back(ticket);
+            if failed || self.rows[ticket].op.takes() {
+                lane.settled.push_back(ticket);
+            }
             None
         } else {
             self.rows.remove(ticket)?.outcome?.err()
@@ -108,7 +111,11 @@ impl Operations {
     /// Cancels a finished, untaken operation of a lane: what it and the younger finished ones were given goes
     /// back, in order, and the younger ones wait again at the front, to be served anew from it.
     pub(super) fn rewind(&mut self, ticket: Ticket, lane: &mut Lane) {
-        let Some(at) = lane.settled.iter().position(|&other| other == ticket) else { return };
+        let Some(at) = lane.settled.iter().position(|&other| other == ticket) else {
+            // It took nothing.
+            self.rows.remove(ticket);
+            return;
+        };
         let mut back = Vec::new();
         let mut again = Vec::new();
         for other in lane.settled.split_off(at) {

@@ -176,23 +176,15 @@ impl<K: Kernel> Readiness<K> {
         if let Err(error) = fit {
             return Submitted::Done(Err(Failed::new(error, op)));
         }
-        // Ending the read side ends the wait of those who read, so it does not queue behind them; and an
-        // accept that will not wait takes nothing from those who do: it tells what they are told.
-        let slot = &mut self.sockets.slots[socket];
-        let alone = slot.lane(direction).waiting.is_empty();
         match op {
+            // Ending the read side ends the wait of those who read, so it does not queue behind them.
             Op::Shutdown { how: std::net::Shutdown::Read, .. } => {}
-            Op::Accept { wait: false, .. } if !alone => {
-                slot.read_dry = false;
-                self.progress(socket, Direction::Read);
-                if !self.sockets.slots[socket].read.waiting.is_empty() {
-                    return Submitted::Done(Err(Failed::new(io::ErrorKind::WouldBlock.into(), op)));
-                }
+            // One that will not wait takes nothing from those who do: it tells what they are told.
+            Op::Accept { wait: false, .. } if self.others_wait(socket) => {
+                return Submitted::Done(Err(Failed::new(io::ErrorKind::WouldBlock.into(), op)));
             }
-            _ if !alone => {
-                let ticket = self.operations.insert(op);
-                self.sockets.slots[socket].lane(direction).waiting.push_back(ticket);
-                return Submitted::Pending(ticket);
+            _ if self.sockets.slots[socket].lane(direction).is_spoken_for() => {
+                return self.queue(socket, direction, op);
             }
             _ => {}
         }
@@ -205,6 +197,29 @@ impl<K: Kernel> Readiness<K> {
                 Submitted::Pending(ticket)
             }
         }
+    }
+
+    /// Puts an operation behind those of its lane. If all of them are finished it may be so at once, but only by
+    /// its ticket: should an older one be cancelled, it is to get what that one was given.
+    fn queue(&mut self, socket: Socket, direction: Direction, op: Op) -> Submitted {
+        let ticket = self.operations.insert(op);
+        let lane = self.sockets.slots[socket].lane(direction);
+        lane.waiting.push_back(ticket);
+        if lane.waiting.len() == 1 {
+            self.progress(socket, direction);
+        }
+        Submitted::Pending(ticket)
+    }
+
+    /// Whether anybody still waits for a connection after another look at the queue, which is then known to be empty.
+    fn others_wait(&mut self, socket: Socket) -> bool {
+        let slot = &mut self.sockets.slots[socket];
+        if slot.read.waiting.is_empty() {
+            return false;
+        }
+        slot.read_dry = false;
+        self.progress(socket, Direction::Read);
+        !self.sockets.slots[socket].read.waiting.is_empty()
     }
 
     /// Turns an outcome into what its caller gets. A release happens here: now it is certain to be taken.
@@ -296,7 +311,7 @@ impl<K: Kernel> Engine for Readiness<K> {
 
     fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize> {
         let slot = self.sockets.open_stream(socket, "receive")?;
-        if !slot.read.waiting.is_empty() {
+        if slot.read.is_spoken_for() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         if into.is_empty() {

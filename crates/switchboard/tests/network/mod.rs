@@ -4,61 +4,57 @@
 #![allow(dead_code, unused_macros, unused_imports, reason = "each test file uses its part")]
 #![allow(clippy::disallowed_methods, reason = "tests guard themselves by the real clock")]
 
+#[path = "../rig/engines.rs"]
+mod engines;
+
 use std::time::{Duration, Instant};
 
+use engines::Lot;
 use switchboard::EventLoop;
 use switchboard::engine::{
-    self, Address, Done, Engine, Fact, Failed, Listen, Mechanism, Op, Plan, Question, Socket, Submitted,
-    Ticket,
+    self, Address, Done, Engine, Fact, Failed, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
 };
 
-/// Opens loops that can talk to each other.
+/// Opens loops on one kind of engine.
 pub(crate) struct Network {
-    mechanism: Option<Mechanism>,
+    lot: Lot,
 }
 
 /// One test on every engine, each by its own name.
 macro_rules! on_every_engine {
     ($($body:ident),* $(,)?) => {
-        mod epoll { $(#[test] fn $body() { super::network::Network::run_on("epoll", super::$body); })* }
-        mod poll { $(#[test] fn $body() { super::network::Network::run_on("poll", super::$body); })* }
-        mod select { $(#[test] fn $body() { super::network::Network::run_on("select", super::$body); })* }
-        mod memory { $(#[test] fn $body() { super::network::Network::run_on("memory", super::$body); })* }
+        mod epoll { $(#[test] fn $body() { super::network::Network::EPOLL.run_test(super::$body); })* }
+        mod poll { $(#[test] fn $body() { super::network::Network::POLL.run_test(super::$body); })* }
+        mod select { $(#[test] fn $body() { super::network::Network::SELECT.run_test(super::$body); })* }
+        mod memory { $(#[test] fn $body() { super::network::Network::MEMORY.run_test(super::$body); })* }
+        mod memory_oneshot {
+            $(#[test] fn $body() { super::network::Network::MEMORY_ONESHOT.run_test(super::$body); })*
+        }
     };
 }
 pub(crate) use on_every_engine;
 
 impl Network {
-    /// Runs a test on the engine named, or says why not.
-    pub(crate) fn run_on(name: &str, body: impl Fn(&Network)) {
-        match Self::open(name) {
-            Ok(network) => body(&network),
-            Err(reason) => skip(name, &reason),
+    pub(crate) const EPOLL: Self = Self { lot: Lot::Epoll };
+    pub(crate) const POLL: Self = Self { lot: Lot::Poll };
+    pub(crate) const SELECT: Self = Self { lot: Lot::Select };
+    pub(crate) const MEMORY: Self = Self { lot: Lot::Memory };
+    pub(crate) const MEMORY_ONESHOT: Self = Self { lot: Lot::MemoryOneshot };
+
+    /// Runs a test, unless its engine is not to be had here.
+    pub(crate) fn run_test(&self, body: impl Fn(&Self)) {
+        if self.lot.open().is_some() {
+            body(self);
         }
     }
 
-    fn open(name: &str) -> Result<Self, String> {
-        if name == "memory" {
-            return Ok(Self { mechanism: None });
-        }
-        let mechanism: Mechanism = name.parse().map_err(|error| format!("{error}"))?;
-        engine::with(mechanism).map_err(|error| error.to_string())?;
-        Ok(Self { mechanism: Some(mechanism) })
-    }
-
-    pub(crate) fn name(&self) -> &'static str {
-        self.mechanism.map_or("memory", Mechanism::name)
-    }
-
-    pub(crate) fn engine(&self) -> Box<dyn Engine> {
-        match self.mechanism {
-            Some(mechanism) => engine::with(mechanism).expect("an engine that was opened before"),
-            None => engine::memory::Network::new().engine(),
-        }
+    pub(crate) fn name(&self) -> String {
+        format!("{:?}", self.lot)
     }
 
     pub(crate) fn event_loop(&self) -> EventLoop {
-        EventLoop::with(self.engine())
+        let (engine, _network) = self.lot.open().expect("an engine that was opened before");
+        EventLoop::with(engine)
     }
 
     /// Runs a loop until it stops or ends; a guard ends what hangs.
@@ -71,20 +67,8 @@ impl Network {
 
 /// The mechanisms of this system that could be opened.
 pub(crate) fn real() -> Vec<Network> {
-    let mut networks = Vec::new();
-    for name in ["epoll", "poll", "select"] {
-        match Network::open(name) {
-            Ok(network) => networks.push(network),
-            Err(reason) => skip(name, &reason),
-        }
-    }
-    networks
-}
-
-fn skip(name: &str, reason: &str) {
-    let required = std::env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
-    assert!(!required.split(',').any(|other| other == name), "{name} is required, and: {reason}");
-    println!("skipped on {name}: {reason}");
+    let all = [Network::EPOLL, Network::POLL, Network::SELECT];
+    all.into_iter().filter(|network| network.lot.open().is_some()).collect()
 }
 
 /// A listener on a free port, and where it is.

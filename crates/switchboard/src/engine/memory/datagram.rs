@@ -76,14 +76,17 @@ impl World {
         match (self.datagram(id).address.clone(), to) {
             (Address::Ip(from), Address::Ip(to)) => self.send_over_ip(from, part, *to),
             (Address::Unix(_), Address::Unix(_)) => self.send_by_name(id, part, to),
-            (Address::Unix(_), _) => Err(Errno::INVAL),
-            (Address::Ip(_), _) => Err(Errno::AFNOSUPPORT),
+            (Address::Ip(SocketAddr::V4(_)), _) => Err(Errno::AFNOSUPPORT),
+            _ => Err(Errno::INVAL),
         }
     }
 
     fn send_over_ip(&mut self, from: SocketAddr, part: &[u8], to: SocketAddr) -> Result<usize, Errno> {
         if from.is_ipv4() && to.is_ipv6() {
             return Err(Errno::AFNOSUPPORT);
+        }
+        if from.is_ipv6() && to.is_ipv4() && !from.ip().is_unspecified() {
+            return Err(Errno::NETUNREACH);
         }
         if to.port() == 0 {
             return Err(Errno::INVAL);
@@ -109,7 +112,7 @@ impl World {
 
     fn send_by_name(&mut self, id: Id, part: &[u8], to: &Address) -> Result<usize, Errno> {
         let Address::Unix(name) = to else { unreachable!("the caller has looked") };
-        let there = self.directory.find_unix(name)?;
+        let there = self.directory.find_unix(Protocol::Datagram, name)?;
         let sender = self.datagram(id);
         if part.len() > 2 * sender.options.send_buffer - 32 {
             return Err(Errno::MSGSIZE);

@@ -57,8 +57,6 @@ pub(super) enum Family {
     V4,
     V6,
     Unix,
-    /// Not a stream at all; only options ask.
-    Datagram,
 }
 
 /// Where a connection is in its life.
@@ -159,10 +157,9 @@ impl Stream {
         }
         let count = into.len().min(self.incoming.len());
         if count > 0 {
-            let (front, back) = self.incoming.as_slices();
-            let cut = count.min(front.len());
-            into[..cut].copy_from_slice(&front[..cut]);
-            into[cut..count].copy_from_slice(&back[..count - cut]);
+            let (front, back) = front_of(&self.incoming, count);
+            into[..front.len()].copy_from_slice(front);
+            into[front.len()..count].copy_from_slice(back);
             if !peek {
                 self.incoming.drain(..count);
             }
@@ -244,7 +241,10 @@ impl Stream {
             Family::Unix => self.outgoing.len(),
             _ => self.outgoing.len().min(other.window()),
         };
-        other.incoming.extend(self.outgoing.drain(..count));
+        let (front, back) = front_of(&self.outgoing, count);
+        other.incoming.extend(front);
+        other.incoming.extend(back);
+        self.outgoing.drain(..count);
         if self.family == Family::Unix {
             self.charged += count;
         }
@@ -281,25 +281,6 @@ impl Stream {
     }
 }
 
-impl Family {
-    pub(super) fn of(address: &Address) -> Self {
-        match address {
-            Address::Ip(SocketAddr::V4(_)) => Self::V4,
-            Address::Ip(SocketAddr::V6(_)) => Self::V6,
-            Address::Unix(_) => Self::Unix,
-        }
-    }
-
-    /// Whether options of TCP exist here.
-    pub(super) fn check_tcp(self) -> Result<(), Errno> {
-        match self {
-            Self::V4 | Self::V6 => Ok(()),
-            Self::Unix => Err(Errno::OPNOTSUPP),
-            Self::Datagram => Err(Errno::NOPROTOOPT),
-        }
-    }
-}
-
 /// Sends slices one by one through `take`, until one is not taken whole. How many bytes were.
 pub(super) fn each_part(parts: &[IoSlice<'_>], mut take: impl FnMut(&[u8]) -> usize) -> usize {
     let mut taken = 0;
@@ -311,6 +292,13 @@ pub(super) fn each_part(parts: &[IoSlice<'_>], mut take: impl FnMut(&[u8]) -> us
         }
     }
     taken
+}
+
+/// The first `count` bytes of a queue, which lie in two places.
+fn front_of(queue: &VecDeque<u8>, count: usize) -> (&[u8], &[u8]) {
+    let (front, back) = queue.as_slices();
+    let cut = count.min(front.len());
+    (&front[..cut], &back[..count - cut])
 }
 
 fn any(ip: IpAddr) -> Address {

@@ -255,6 +255,15 @@ impl World {
     }
 }
 
+#[cfg(test)]
+impl World {
+    /// Nothing is here, and nothing is bound.
+    pub(super) fn assert_empty(&self) {
+        assert_eq!(self.sockets.len(), 0, "sockets are left");
+        self.directory.assert_empty();
+    }
+}
+
 impl Entry {
     fn signs(&self) -> Signs {
         match &self.body {

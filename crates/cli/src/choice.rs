@@ -1,0 +1,65 @@
+//! Which engine to run on, as it is chosen with `--engine`.
+
+use std::io;
+
+use switchboard::{Engine, Mechanism};
+
+use crate::error::{Error, reason};
+
+/// Which mechanism to run on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// The best one this system has.
+    Auto,
+    /// This one.
+    Named(Mechanism),
+}
+
+impl std::str::FromStr for Choice {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        match (name, name.parse()) {
+            ("auto", _) => Ok(Self::Auto),
+            (_, Ok(mechanism)) => Ok(Self::Named(mechanism)),
+            _ => {
+                let names = names(Mechanism::ALL);
+                Err(Error::wrong_use(format_args!(
+                    "--engine {}: no such engine; give one of {names}",
+                    shown(name)
+                )))
+            }
+        }
+    }
+}
+
+impl Choice {
+    /// Opens the engine.
+    pub(crate) fn open(self) -> Result<Box<dyn Engine>, Error> {
+        let (name, opened) = match self {
+            Self::Auto => ("auto", switchboard::engine::best()),
+            Self::Named(mechanism) => (mechanism.name(), switchboard::engine::with(mechanism)),
+        };
+        opened.map_err(|error| match error.kind() {
+            io::ErrorKind::Unsupported => Error::wrong_use(format_args!(
+                "--engine {name}: this system does not have it; give one of {}",
+                names(Mechanism::available())
+            )),
+            _ => Error::refused(format_args!(
+                "cannot open the engine {name}: {}; give another with --engine, such as poll",
+                reason(&error)
+            )),
+        })
+    }
+}
+
+/// A value as it was typed, unless it would be hard to see.
+pub(crate) fn shown(value: &str) -> String {
+    let is_plain = !value.is_empty() && !value.contains(char::is_whitespace);
+    if is_plain { value.to_owned() } else { format!("{value:?}") }
+}
+
+fn names(mechanisms: impl IntoIterator<Item = Mechanism>) -> String {
+    let names: Vec<_> = ["auto"].into_iter().chain(mechanisms.into_iter().map(Mechanism::name)).collect();
+    names.join(", ")
+}
