@@ -27,7 +27,8 @@ fn e6_accepts_cancelled_under_load_lose_no_connection(rig: &mut Rig) {
     let (listener, address) = rig.listener();
     let (mut clients, mut servers) = (Vec::new(), Vec::new());
     let mut pending: Vec<Ticket> = Vec::new();
-    for round in 0..300_usize {
+    // Few enough that descriptors below 1,024, all that select takes, are left for tests beside this one.
+    for round in 0..80_usize {
         match rig.submit(accept(listener)) {
             Submitted::Pending(ticket) => pending.push(ticket),
             Submitted::Done(outcome) => servers.push(accepted(outcome).1),
