@@ -116,6 +116,24 @@ fn both_ends_know_each_other() {
 }
 
 #[test]
+fn whoever_waits_for_a_connection_gets_it() {
+    agree(ALL, |trial| {
+        let (listener, at) = trial.listen(1);
+        for time in ["first", "second"] {
+            let accept = Op::Accept { socket: listener, wait: true };
+            let Submitted::Pending(waits) = trial.engine.submit(accept) else { panic!("nobody was there") };
+            let nothing = trial.finish(waits, Duration::from_millis(20));
+            trial.see(time, told(nothing));
+            let client = trial.stream(&at);
+            trial.connect(time, client, &at);
+            let outcome = trial.finish(waits, Duration::from_secs(1));
+            trial.see(time, told(outcome));
+        }
+        trial.clean(&at);
+    });
+}
+
+#[test]
 fn an_ipv4_client_of_an_ipv6_listener() {
     agree(&[Family::V6], |trial| {
         let listener = trial.engine.open(Plan::Listen(Listen::at("[::]:0".parse().unwrap()))).unwrap();

@@ -103,6 +103,7 @@ fn closing_with_unread_input() {
         trial.send("answer", server, b"answer");
         trial.engine.close(server, Close::Now);
         trial.ready("closed", client);
+        trial.ask("closed", client, Question::Unsent);
         trial.recv("answer", client);
         trial.recv("error", client);
         trial.recv("end", client);
@@ -135,6 +136,19 @@ fn sending_to_one_who_has_left() {
         trial.recv("recv", client);
         trial.ask("left", client, Question::Peer);
         trial.shutdown("shutdown", client, Shutdown::Both);
+    });
+}
+
+#[test]
+fn the_end_is_told_before_the_error_of_a_send_in_vain() {
+    agree(ALL, |trial| {
+        let (client, server) = trial.pair();
+        trial.engine.close(server, Close::Now);
+        trial.send("in vain", client, b"one");
+        trial.recv("recv", client);
+        trial.ask("error", client, Question::Error);
+        trial.recv("recv again", client);
+        trial.send("send again", client, b"two");
     });
 }
 

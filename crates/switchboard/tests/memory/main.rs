@@ -345,6 +345,20 @@ fn a_thousand_lamps_are_told_in_turn() {
 }
 
 #[test]
+fn a_oneshot_lamp_is_told_once() {
+    let mut engine = Network::new().lamps(Lamps::Oneshot).engine();
+    let (client, server) = pair(&mut *engine, "127.0.0.1:0");
+    let waits = pending(engine.submit(Op::Recv { socket: server, max: 9, peek: false }));
+    engine.wait(Some(engine.clock()), &mut Vec::new()).unwrap();
+    send(&mut *engine, client, b"asked for").unwrap();
+    finish(&mut *engine, waits).unwrap();
+    send(&mut *engine, client, b"not asked for").unwrap();
+    let until = engine.clock() + Duration::from_secs(1);
+    engine.wait(Some(until), &mut Vec::new()).unwrap();
+    assert_eq!(engine.clock(), until, "a lamp that nobody asked for ended the wait");
+}
+
+#[test]
 fn datagrams_past_what_fits_are_lost() {
     let mut engine = Network::new().engine();
     let [one, two] =

@@ -225,7 +225,7 @@ impl Stream {
 
     /// Whether bytes that arrive now are answered with RST: nobody will ever receive them.
     pub(super) fn refuses(&self) -> bool {
-        self.orphan || self.phase != Phase::Established || (self.read_shut && self.write_shut)
+        self.phase != Phase::Established || (self.read_shut && self.write_shut)
     }
 
     /// Takes over what fits of a slice.
