@@ -122,12 +122,15 @@ impl Rig {
         let zeros = [0; 4096];
         let mut filled = 0;
         let mut still_since = self.clock();
-        while self.clock() < still_since + STILL {
+        loop {
+            // The last attempt must be that late, not what comes after it.
+            let at = self.clock();
             match self.try_send(socket, &[IoSlice::new(&zeros)]) {
                 Ok(count) => {
                     filled += count;
                     still_since = self.clock();
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && at >= still_since + STILL => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let soon = self.clock() + STILL / 10;
                     self.turn(Some(soon));
