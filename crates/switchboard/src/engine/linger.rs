@@ -4,6 +4,7 @@
 //! whatever of our reply its program has not read yet. It goes on in the background of `wait`, bounded in
 //! bytes and in time; see [`Close::Gently`](super::Close::Gently).
 
+use std::mem;
 use std::net::Shutdown;
 use std::time::Duration;
 
@@ -21,9 +22,14 @@ impl<K: Kernel> Readiness<K> {
         let slot = &mut self.sockets.slots[socket];
         slot.closing = Some(Closing { until, bytes, fin: false });
         self.closing.insert((until, socket));
-        let readers = std::mem::take(&mut slot.read.waiting);
-        for ticket in readers {
-            self.operations.finish(ticket, Err(closed()), &mut slot.read);
+        for direction in [Direction::Read, Direction::Write] {
+            let lane = slot.lane(direction);
+            for ticket in mem::take(&mut lane.waiting) {
+                match self.operations.row(ticket) {
+                    Some(row) if row.op.outlives_its_caller() => lane.waiting.push_back(ticket),
+                    _ => drop(self.operations.finish(ticket, Err(closed()), lane)),
+                }
+            }
         }
         self.go_on_closing(socket);
     }

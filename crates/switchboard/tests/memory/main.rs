@@ -6,7 +6,6 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use switchboard::Address;
 use switchboard::engine::memory::{Lamps, Network};
 use switchboard::engine::{
     Close, Descriptor, Direction, Done, Engine, Fact, Lease, Op, Plan, Question, Setting, Submitted,
@@ -373,24 +372,6 @@ fn datagrams_past_what_fits_are_lost() {
         got += 1;
     }
     assert_eq!(got, 257);
-}
-
-#[test]
-fn a_sender_is_woken_even_if_the_queue_was_full_of_others_datagrams() {
-    for lamps in [Lamps::Edge, Lamps::Oneshot] {
-        let mut engine = Network::new().lamps(lamps).engine();
-        let [one, two, three] = ["unix:@one", "unix:@two", "unix:@three"]
-            .map(|bind| engine.open(Plan::Datagram { bind: bind.parse().unwrap() }).unwrap());
-        let to: Address = "unix:@three".parse().unwrap();
-        let send = |socket| Op::SendTo { socket, to: to.clone(), part: Lease::from(&b"x"[..]) };
-        for _ in 0..11 {
-            run(&mut *engine, send(one)).unwrap();
-        }
-        let waits = pending(engine.submit(send(two)));
-        engine.wait(Some(engine.clock() + Duration::from_secs(1)), &mut Vec::new()).unwrap();
-        run(&mut *engine, Op::RecvFrom { socket: three, max: 9 }).unwrap();
-        assert!(matches!(finish(&mut *engine, waits), Ok(Done::Sent { bytes: 1, .. })));
-    }
 }
 
 /// Whatever two ends do, what arrives is what was sent, in order, and nothing breaks.

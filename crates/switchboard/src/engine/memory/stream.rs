@@ -269,8 +269,10 @@ impl Stream {
             Phase::Established if self.fin_seen => Errno::PIPE,
             Phase::Established => Errno::CONNRESET,
         });
+        // What was never connected has no direction to end.
+        self.read_shut = self.phase == Phase::Established;
+        self.write_shut = true;
         self.phase = Phase::Closed;
-        (self.read_shut, self.write_shut) = (true, true);
         self.outgoing.clear();
     }
 

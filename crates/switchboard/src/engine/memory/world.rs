@@ -180,10 +180,6 @@ impl World {
         }
     }
 
-    pub(super) fn is_there(&self, id: Id) -> bool {
-        self.sockets.contains_key(id)
-    }
-
     /// What a socket shows now.
     pub(super) fn signs(&self, id: Id) -> Signs {
         self.sockets[id].signs()
