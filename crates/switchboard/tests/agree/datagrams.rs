@@ -82,6 +82,23 @@ fn streams_and_datagrams_do_not_mix() {
 }
 
 #[test]
+fn a_unix_receiver_without_room_is_an_error_and_no_wait() {
+    agree(UNIX, |trial| {
+        let (here, there) = (trial.address(), trial.address());
+        let one = trial.engine.open(Plan::Datagram { bind: here.clone() }).unwrap();
+        let two = trial.engine.open(Plan::Datagram { bind: there.clone() }).unwrap();
+        let send = || Op::SendTo { socket: one, to: there.clone(), part: Lease::from(&b"x"[..]) };
+        // How many fit is the system's to say (net.unix.max_dgram_qlen).
+        while trial.run(send()).is_ok() {}
+        trial.try_it("no room", send());
+        trial.try_it("one less", Op::RecvFrom { socket: two, max: 5 });
+        trial.try_it("room", send());
+        trial.clean(&here);
+        trial.clean(&there);
+    });
+}
+
+#[test]
 fn unnamed_unix_sockets_are_named() {
     agree(&[Family::Abstract], |trial| {
         let bind: Address = "unix:".parse().unwrap();
