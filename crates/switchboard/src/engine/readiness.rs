@@ -334,8 +334,7 @@ impl<K: Kernel> Engine for Readiness<K> {
         if let Some(Arrival::Error(error)) = slot.write.arrived.pop_front() {
             return Err(error);
         }
-        let wanted = parts.iter().map(|part| part.len()).sum();
-        self.sockets.transmit(socket, parts, wanted)
+        self.sockets.transmit(socket, parts)
     }
 
     fn submit(&mut self, op: Op) -> Submitted {
