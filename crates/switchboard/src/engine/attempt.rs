@@ -100,7 +100,8 @@ impl<K: Kernel> Sockets<K> {
             }
             answer => {
                 slot.connecting = false;
-                slot.connected = answer.is_ok();
+                // Connected already, it stays so, although another attempt is refused.
+                slot.connected |= answer.is_ok();
                 Some(answer.map(|()| Done::Connected))
             }
         }
@@ -249,15 +250,6 @@ impl<K: Kernel> Sockets<K> {
                 self.end(socket, false);
             }
         }
-    }
-
-    /// Whether there is something to be gentle with: a connection that is whole and has not ended both ways.
-    pub(super) fn needs_time(&mut self, socket: Socket) -> bool {
-        let slot = &self.slots[socket];
-        slot.kind.role == Role::Stream
-            && slot.connected
-            && slot.broken.is_none()
-            && !(slot.ended && slot.write.waiting.is_empty())
     }
 }
 

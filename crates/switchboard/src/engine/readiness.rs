@@ -288,7 +288,7 @@ impl<K: Kernel> Engine for Readiness<K> {
             return;
         }
         match how {
-            Close::Gently { bytes, time } if self.sockets.needs_time(socket) => {
+            Close::Gently { bytes, time } if self.needs_time(socket) => {
                 self.close_gently(socket, bytes, time);
             }
             _ => {
