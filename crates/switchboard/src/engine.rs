@@ -102,7 +102,8 @@ pub trait Engine {
     /// Closes a socket. Its name is stale from here on. Closing a stale name does nothing.
     ///
     /// Operations that wait on it finish with [`io::ErrorKind::ConnectionAborted`]; only with
-    /// [`Close::Gently`] do sends that were submitted go on, and finish as they would have.
+    /// [`Close::Gently`] do sends that were submitted go on, and finish as they would have, and so does a connect
+    /// before them.
     fn close(&mut self, socket: Socket, how: Close);
 
     /// How many sockets are still being closed gently, in the background of [`wait`](Engine::wait).

@@ -11,7 +11,9 @@ use std::time::{Duration, Instant};
 
 use network::{Network, listener, on_every_engine, pair};
 use switchboard::EventLoop;
-use switchboard::engine::{Address, Close, Done, Failed, Lease, Op, Plan, Setting, Socket, Submitted};
+use switchboard::engine::{
+    Address, Close, Done, Failed, Lease, Op, Plan, Question, Setting, Socket, Submitted,
+};
 use switchboard::event_loop::{Acceptor, Connection, Handler};
 
 on_every_engine! {
@@ -29,6 +31,8 @@ on_every_engine! {
     an_acceptor_empties_its_queue_before_it_stops,
     an_acceptor_survives_a_callback_that_panics,
     a_reply_in_small_pieces_keeps_its_order,
+    a_connection_that_ended_and_was_let_go_is_closed,
+    a_closed_connection_drops_its_handler_even_if_that_holds_it,
 }
 
 /// What a connection called back.
@@ -333,4 +337,53 @@ fn a_reply_in_small_pieces_keeps_its_order(network: &Network) {
     }
     connection.close();
     assert!(receive_all(&event_loop, theirs).0 == reply);
+}
+
+/// Stays open when its peer has ended, and holds whatever it is given.
+struct Patient {
+    closed: Rc<Cell<usize>>,
+    connection: Option<Connection>,
+}
+
+impl Handler for Patient {
+    fn on_data(&mut self, connection: &Connection, _: &[u8]) {
+        self.connection = Some(connection.clone());
+    }
+
+    fn on_end(&mut self, connection: &Connection) {
+        if self.connection.is_some() {
+            connection.close();
+        }
+    }
+
+    fn on_close(&mut self, _: &Connection, _: io::Result<()>) {
+        self.closed.set(self.closed.get() + 1);
+    }
+}
+
+fn a_connection_that_ended_and_was_let_go_is_closed(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let closed = Rc::new(Cell::new(0));
+    let handler = Patient { closed: Rc::clone(&closed), connection: None };
+    let connection = Connection::start(&event_loop, ours, peer(), handler);
+    event_loop.engine().close(theirs, Close::Now);
+    event_loop.run().unwrap();
+    assert_eq!(closed.get(), 0, "whoever holds it may still send");
+    drop(connection);
+    event_loop.run().unwrap();
+    assert_eq!(closed.get(), 1);
+    assert!(event_loop.engine().ask(ours, Question::Local).is_err(), "the socket is still open");
+}
+
+fn a_closed_connection_drops_its_handler_even_if_that_holds_it(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let closed = Rc::new(Cell::new(0));
+    let handler = Patient { closed: Rc::clone(&closed), connection: None };
+    Connection::start(&event_loop, ours, peer(), handler);
+    event_loop.engine().try_send(theirs, &[IoSlice::new(b"hold it")]).unwrap();
+    event_loop.engine().close(theirs, Close::GENTLY);
+    event_loop.run().unwrap();
+    assert_eq!((closed.get(), Rc::strong_count(&closed)), (1, 1));
 }

@@ -104,7 +104,8 @@ impl<K: Kernel> Sockets<K> {
             }
             answer => {
                 slot.connecting = false;
-                slot.connected = answer.is_ok();
+                // Connected already, it stays so, although another attempt is refused.
+                slot.connected |= answer.is_ok();
                 Some(answer.map(|()| Done::Connected))
             }
         }
@@ -147,10 +148,10 @@ impl<K: Kernel> Sockets<K> {
         let mut budget = SEND_BUDGET;
         loop {
             let mut slices = [IoSlice::new(&[]); SLICES];
-            let (mut filled, mut wanted) = (0, 0);
+            let mut filled = 0;
             for part in parts.iter().filter(|part| !part.is_empty()).take(SLICES) {
                 slices[filled] = IoSlice::new(part);
-                (filled, wanted) = (filled + 1, wanted + part.len());
+                filled += 1;
             }
             if filled == 0 {
                 let bytes = std::mem::take(&mut self.slots[socket].sent);
@@ -159,7 +160,7 @@ impl<K: Kernel> Sockets<K> {
             if budget == 0 {
                 return None;
             }
-            match self.transmit(socket, &slices[..filled], wanted) {
+            match self.transmit(socket, &slices[..filled]) {
                 Ok(count) => {
                     advance(parts, count);
                     self.slots[socket].sent += count;
@@ -174,13 +175,10 @@ impl<K: Kernel> Sockets<K> {
         }
     }
 
-    /// One send to the kernel, of slices that are `wanted` bytes together.
-    pub(super) fn transmit(
-        &mut self,
-        socket: Socket,
-        parts: &[IoSlice<'_>],
-        wanted: usize,
-    ) -> io::Result<usize> {
+    /// One send to the kernel, of as many slices as one may have.
+    pub(super) fn transmit(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
+        let parts = &parts[..parts.len().min(MOST_SLICES)];
+        let wanted = parts.iter().map(|part| part.len()).sum();
         let slot = &mut self.slots[socket];
         match self.kernel.send(socket, parts) {
             Ok(count) => {
@@ -196,6 +194,7 @@ impl<K: Kernel> Sockets<K> {
     }
 
     fn recv_from(&mut self, socket: Socket, max: usize) -> Attempt {
+        let max = max.min(LARGEST_DATAGRAM);
         let mut lease = self.pool.lend_at_least(max);
         match self.kernel.recv_from(socket, &mut lease.spare()[..max]) {
             Ok((length, from)) => {
@@ -256,15 +255,6 @@ impl<K: Kernel> Sockets<K> {
             }
         }
     }
-
-    /// Whether there is something to be gentle with: a connection that is whole and has not ended both ways.
-    pub(super) fn needs_time(&mut self, socket: Socket) -> bool {
-        let slot = &self.slots[socket];
-        slot.kind.role == Role::Stream
-            && slot.connected
-            && slot.broken.is_none()
-            && !(slot.ended && slot.write.waiting.is_empty())
-    }
 }
 
 /// Drops `count` bytes from the front of some parts.
@@ -288,8 +278,14 @@ pub(super) fn stale() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "no such socket: it was closed or released")
 }
 
-/// How many parts go into one system call. Linux takes 1,024; past a few the copying is what costs.
+/// How many parts of a send go into one system call: past a few the copying is what costs.
 const SLICES: usize = 16;
+
+/// How many a system takes at most: `IOV_MAX` of the systems there are.
+const MOST_SLICES: usize = 1024;
+
+/// More than any datagram has: 64 KiB over IP; on a Unix socket what fits its send buffer (`net.core.wmem_max`).
+const LARGEST_DATAGRAM: usize = 1 << 18;
 
 /// How many bytes one send may hand over before others get their turn.
 const SEND_BUDGET: usize = 1 << 20;

@@ -9,13 +9,26 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use super::attempt::would_block;
-use super::kernel::Kernel;
+use super::kernel::{Kernel, Role};
 use super::readiness::{Readiness, closed};
 use super::slot::Closing;
-use super::{Direction, Socket};
+use super::{Direction, Op, Socket};
 
 impl<K: Kernel> Readiness<K> {
-    /// Begins to close a stream. Its name is stale from here on, but its sends go on.
+    /// Whether there is something to be gentle with: sends, or a connection that has not ended both ways.
+    pub(super) fn needs_time(&mut self, socket: Socket) -> bool {
+        let slot = &self.sockets.slots[socket];
+        let sends = slot.write.waiting.iter().any(|&ticket| {
+            let row = self.operations.row(ticket);
+            row.is_some_and(|row| matches!(row.op, Op::Send { .. }))
+        });
+        slot.kind.role == Role::Stream
+            && slot.broken.is_none()
+            && (slot.connected || slot.connecting)
+            && (sends || slot.connected && !slot.ended)
+    }
+
+    /// Begins to close a stream. Its name is stale from here on, but its sends go on, and what they wait for.
     pub(super) fn close_gently(&mut self, socket: Socket, bytes: usize, time: Duration) {
         let now = self.sockets.kernel.clock();
         let until = now.checked_add(time).unwrap_or(now + Duration::from_secs(86_400));
@@ -31,6 +44,7 @@ impl<K: Kernel> Readiness<K> {
                 }
             }
         }
+        self.progress(socket, Direction::Write);
         self.go_on_closing(socket);
     }
 

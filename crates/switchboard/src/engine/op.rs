@@ -47,7 +47,7 @@ pub enum Op {
     RecvFrom {
         /// On which socket.
         socket: Socket,
-        /// How much of it is wanted; what is longer is cut, and said to be.
+        /// How much of it is wanted; what is longer is cut, and said to be. 256 KiB at most.
         max: usize,
     },
     /// Sends one datagram. [`Done::Sent`].

@@ -3,7 +3,8 @@
 //! A row keeps its operation until somebody takes the outcome, so that a finished operation can be made
 //! to wait again when an older one of its lane is cancelled and leaves it what it had been given.
 
-use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{io, mem};
 
 use slotmap::SlotMap;
 
@@ -69,7 +70,10 @@ impl Operations {
 
     /// Finishes an operation that is on no lane. Whether anybody waits for it; `None` for a stale ticket.
     pub(super) fn finish_alone(&mut self, ticket: Ticket, outcome: io::Result<Done>) -> Option<bool> {
-        let row = self.rows.get_mut(ticket)?;
+        let Some(row) = self.rows.get_mut(ticket) else {
+            discard(outcome);
+            return None;
+        };
         row.outcome = Some(outcome);
         if !row.abandoned && !row.told {
             row.told = true;
@@ -80,7 +84,7 @@ impl Operations {
 
     /// Takes a finished row out, for `Engine::take`.
     pub(super) fn take(&mut self, ticket: Ticket) -> Result<(Op, io::Result<Done>), Failed> {
-        let Some(row) = self.rows.get_mut(ticket) else {
+        let Some(row) = self.rows.get_mut(ticket).filter(|row| !row.abandoned) else {
             return Err(Failed { error: stale_ticket(), op: None });
         };
         let Some(outcome) = row.outcome.take() else {
@@ -137,6 +141,15 @@ impl Operations {
             lane.waiting.push_front(other);
         }
         self.rows.remove(ticket);
+    }
+}
+
+/// Drops what nobody wants any more. There may be a user's value in it, and should dropping that panic, it has
+/// been said (by the panic hook) and ends nothing else.
+pub(super) fn discard<T>(unwanted: T) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(unwanted))) {
+        // Dropping this one could panic again.
+        mem::forget(panic);
     }
 }
 

@@ -19,7 +19,7 @@ use switchboard_selector::{Interest, Mode};
 use super::attempt::{Sockets, stale};
 use super::kernel::{Job, Kernel, News, Role};
 use super::lane::Arrival;
-use super::operations::Operations;
+use super::operations::{Operations, discard};
 use super::signals::Signals;
 use super::slot::Slot;
 use super::{
@@ -288,7 +288,7 @@ impl<K: Kernel> Engine for Readiness<K> {
             return;
         }
         match how {
-            Close::Gently { bytes, time } if self.sockets.needs_time(socket) => {
+            Close::Gently { bytes, time } if self.needs_time(socket) => {
                 self.close_gently(socket, bytes, time);
             }
             _ => {
@@ -334,8 +334,7 @@ impl<K: Kernel> Engine for Readiness<K> {
         if let Some(Arrival::Error(error)) = slot.write.arrived.pop_front() {
             return Err(error);
         }
-        let wanted = parts.iter().map(|part| part.len()).sum();
-        self.sockets.transmit(socket, parts, wanted)
+        self.sockets.transmit(socket, parts)
     }
 
     fn submit(&mut self, op: Op) -> Submitted {
@@ -439,14 +438,13 @@ impl<K: Kernel> Readiness<K> {
 
     fn cancel_alone(&mut self, ticket: Ticket) {
         let Some(row) = self.operations.remove(ticket) else { return };
-        if let Op::Signal { number } = row.op {
-            let count = match row.outcome {
-                Some(Ok(Done::Signalled { count })) => count,
-                _ => 0,
-            };
-            self.signals.forget(ticket, number);
-            self.signals.came(number, count, &mut self.operations);
-        }
+        let Op::Signal { number } = row.op else { return discard(row.outcome) };
+        let count = match row.outcome {
+            Some(Ok(Done::Signalled { count })) => count,
+            _ => 0,
+        };
+        self.signals.forget(ticket, number);
+        self.signals.came(number, count, &mut self.operations);
     }
 }
 

@@ -22,7 +22,8 @@ pub struct Acceptor {
 
 struct Inner {
     listener: Socket,
-    on_connection: RefCell<Box<OnConnection>>,
+    /// Away while it is being called, and for good once the listener is closed.
+    on_connection: RefCell<Option<Box<OnConnection>>>,
     ticket: Cell<Option<Ticket>>,
     /// It was said that descriptors have run out, and none was had since.
     exhausted: Cell<bool>,
@@ -34,7 +35,7 @@ type OnConnection = dyn FnMut(&EventLoop, Socket, Address);
 impl Acceptor {
     /// Accepts on a listener, which it owns from here on, until [`stop`](Self::stop).
     ///
-    /// Each connection belongs to the callback: what it does not keep or close stays open.
+    /// Each connection belongs to the callback: what it does not keep or close stays open, unless it panics.
     pub fn start(
         event_loop: &EventLoop,
         listener: Socket,
@@ -42,7 +43,7 @@ impl Acceptor {
     ) -> Self {
         let inner = Rc::new(Inner {
             listener,
-            on_connection: RefCell::new(Box::new(on_connection)),
+            on_connection: RefCell::new(Some(Box::new(on_connection))),
             ticket: Cell::new(None),
             exhausted: Cell::new(false),
             stopped: Cell::new(false),
@@ -52,8 +53,9 @@ impl Acceptor {
         Self { inner }
     }
 
-    /// Empties the queue of those who have connected already, then closes the listener. Bounded, so that a flood
-    /// of new ones cannot keep it from ending.
+    /// Empties the queue of those who have connected already, then closes the listener and drops the callback.
+    /// Bounded, so that a flood of new ones cannot keep it from ending. From within the callback it is done in the
+    /// next pass.
     pub fn stop(&self, event_loop: &EventLoop) {
         let inner = &self.inner;
         if inner.stopped.replace(true) {
@@ -62,21 +64,12 @@ impl Acceptor {
         if let Some(ticket) = inner.ticket.take() {
             event_loop.withdraw(ticket);
         }
-        for _ in 0..MOST_QUEUED {
-            let op = Op::Accept { socket: inner.listener, wait: false };
-            // Not a temporary of the `match`: the callback may need the engine.
-            let submitted = event_loop.engine().submit(op);
-            match submitted {
-                Submitted::Done(Ok(Done::Accepted { socket, peer })) => inner.call(event_loop, socket, peer),
-                Submitted::Done(Err(failed)) if is_transient(&failed.error) => {}
-                Submitted::Done(_) => break,
-                Submitted::Pending(ticket) => {
-                    event_loop.withdraw(ticket);
-                    break;
-                }
-            }
+        if inner.on_connection.borrow().is_some() {
+            inner.end(event_loop);
+        } else {
+            let this = Rc::clone(inner);
+            event_loop.soon(move |event_loop| this.end(event_loop));
         }
-        event_loop.engine().close(inner.listener, Close::Now);
     }
 }
 
@@ -130,8 +123,35 @@ impl Inner {
         }
     }
 
+    /// Takes all who wait in the queue, and closes it.
+    fn end(&self, event_loop: &EventLoop) {
+        for _ in 0..MOST_QUEUED {
+            let op = Op::Accept { socket: self.listener, wait: false };
+            // Not a temporary of the `match`: the callback may need the engine.
+            let submitted = event_loop.engine().submit(op);
+            match submitted {
+                Submitted::Done(Ok(Done::Accepted { socket, peer })) => self.call(event_loop, socket, peer),
+                Submitted::Done(Err(failed)) if is_transient(&failed.error) => {}
+                Submitted::Done(_) => break,
+                Submitted::Pending(ticket) => {
+                    event_loop.withdraw(ticket);
+                    break;
+                }
+            }
+        }
+        event_loop.engine().close(self.listener, Close::Now);
+        // It may hold this acceptor, and neither would ever be dropped.
+        let callback = self.on_connection.take();
+        drop(callback);
+    }
+
+    /// Calls back. A connection whose callback panics is nobody's, and is reset.
     fn call(&self, event_loop: &EventLoop, socket: Socket, peer: Address) {
-        event_loop.protect(|| (self.on_connection.borrow_mut())(event_loop, socket, peer));
+        let Some(mut callback) = self.on_connection.take() else { return };
+        if event_loop.protect(|| callback(event_loop, socket, peer)).is_none() {
+            event_loop.engine().close(socket, Close::Reset);
+        }
+        self.on_connection.replace(Some(callback));
     }
 }
 

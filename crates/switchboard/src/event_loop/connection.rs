@@ -34,7 +34,8 @@ impl<F: FnMut(&Connection, &[u8])> Handler for F {
     }
 }
 
-/// A stream that calls back. Clones are the same connection; the loop holds it until it is closed.
+/// A stream that calls back. Clones are the same connection; the loop holds it for as long as anything can come of
+/// it: one whose peer has ended, which has nothing to send and which nobody holds any more, is closed.
 #[derive(Clone)]
 pub struct Connection {
     inner: Rc<Inner>,
@@ -44,7 +45,8 @@ struct Inner {
     event_loop: Weak<Core>,
     socket: Socket,
     peer: Address,
-    handler: RefCell<Box<dyn Handler>>,
+    /// Gone when it was told of the close: it may hold this connection, and neither would ever be dropped.
+    handler: RefCell<Option<Box<dyn Handler>>>,
     receiving: Cell<Option<Ticket>>,
     sending: Cell<Option<Ticket>>,
     /// What waits behind the send that is under way.
@@ -52,8 +54,8 @@ struct Inner {
     /// Bytes that wait, those of the send under way included.
     buffered: Cell<usize>,
     state: Cell<State>,
-    /// Nothing more is received until less waits to be sent.
-    paused: Cell<bool>,
+    /// Others have their turn, and it receives again in the next pass.
+    queued: Cell<bool>,
     active: Cell<Instant>,
 }
 
@@ -75,19 +77,8 @@ impl Connection {
         peer: Address,
         handler: impl Handler + 'static,
     ) -> Self {
-        let inner = Rc::new(Inner {
-            event_loop: event_loop.downgrade(),
-            socket,
-            peer,
-            handler: RefCell::new(Box::new(handler)),
-            receiving: Cell::new(None),
-            sending: Cell::new(None),
-            unsent: RefCell::default(),
-            buffered: Cell::new(0),
-            state: Cell::new(State::Open),
-            paused: Cell::new(false),
-            active: Cell::new(event_loop.now()),
-        });
+        let handler = Some(Box::new(handler) as Box<dyn Handler>);
+        let inner = Inner::new(event_loop, socket, peer, handler, event_loop.now());
         let first = Rc::clone(&inner);
         event_loop.soon(move |event_loop| first.receive(event_loop));
         Self { inner }
@@ -165,6 +156,28 @@ impl Connection {
 }
 
 impl Inner {
+    fn new(
+        event_loop: &EventLoop,
+        socket: Socket,
+        peer: Address,
+        handler: Option<Box<dyn Handler>>,
+        active: Instant,
+    ) -> Rc<Self> {
+        Rc::new(Self {
+            event_loop: event_loop.downgrade(),
+            socket,
+            peer,
+            handler: RefCell::new(handler),
+            receiving: Cell::new(None),
+            sending: Cell::new(None),
+            unsent: RefCell::default(),
+            buffered: Cell::new(0),
+            state: Cell::new(State::Open),
+            queued: Cell::new(false),
+            active: Cell::new(active),
+        })
+    }
+
     fn event_loop(&self) -> Option<EventLoop> {
         EventLoop::upgrade(&self.event_loop)
     }
@@ -173,10 +186,16 @@ impl Inner {
         matches!(self.state.get(), State::Open | State::Ended)
     }
 
+    /// Whether it is to receive, and not on the way to. Paused, a send is under way, whose end comes back to this.
+    fn is_to_receive(&self) -> bool {
+        let is_paused = self.buffered.get() > PAUSE_ABOVE;
+        self.state.get() == State::Open && !is_paused && self.receiving.get().is_none() && !self.queued.get()
+    }
+
     /// Receives until nothing is there, too much waits to be sent, or others are to have their turn.
     fn receive(self: &Rc<Self>, event_loop: &EventLoop) {
         for _ in 0..RECEIVES_PER_TURN {
-            if self.state.get() != State::Open || self.paused.get() || self.receiving.get().is_some() {
+            if !self.is_to_receive() {
                 return;
             }
             let op = Op::Recv { socket: self.socket, max: usize::MAX, peek: false };
@@ -185,8 +204,12 @@ impl Inner {
                 Submitted::Done(outcome) => self.received(event_loop, outcome),
             }
         }
+        self.queued.set(true);
         let this = Rc::clone(self);
-        event_loop.soon(move |event_loop| this.receive(event_loop));
+        event_loop.soon(move |event_loop| {
+            this.queued.set(false);
+            this.receive(event_loop);
+        });
     }
 
     fn received(self: &Rc<Self>, event_loop: &EventLoop, outcome: Result<Done, Failed>) {
@@ -207,7 +230,12 @@ impl Inner {
     /// Calls the handler. If it panics, the connection is reset.
     fn call(self: &Rc<Self>, event_loop: &EventLoop, callback: impl FnOnce(&mut dyn Handler, &Connection)) {
         let connection = Connection { inner: Rc::clone(self) };
-        if event_loop.protect(|| callback(&mut **self.handler.borrow_mut(), &connection)).is_none() {
+        let called = event_loop.protect(|| {
+            if let Some(handler) = &mut *self.handler.borrow_mut() {
+                callback(&mut **handler, &connection);
+            }
+        });
+        if called.is_none() {
             self.finish(event_loop, Err(io::Error::other("its handler panicked")), Close::Reset);
         }
     }
@@ -229,7 +257,6 @@ impl Inner {
         }
         self.buffered.set(self.buffered.get() + bytes.len());
         self.unsent.borrow_mut().extend_from_slice(bytes);
-        self.paused.set(self.buffered.get() > PAUSE_ABOVE);
         self.flush(event_loop);
     }
 
@@ -277,10 +304,25 @@ impl Inner {
         self.unsent.take();
         self.buffered.set(0);
         event_loop.engine().close(self.socket, how);
-        let this = Rc::clone(self);
-        event_loop.soon(move |event_loop| {
-            this.call(event_loop, |handler, connection| handler.on_close(connection, reason));
+        let inner = Rc::clone(self);
+        event_loop.soon(move |_| {
+            let handler = inner.handler.take();
+            if let Some(mut handler) = handler {
+                handler.on_close(&Connection { inner }, reason);
+            }
         });
+    }
+}
+
+impl Drop for Inner {
+    /// Still open, it was let go by all: its handler is told in a life of its own that is no more than the close.
+    fn drop(&mut self) {
+        let Some(event_loop) = self.event_loop().filter(|_| self.state.get() != State::Closed) else {
+            return;
+        };
+        let handler = self.handler.take();
+        let last = Self::new(&event_loop, self.socket, self.peer.clone(), handler, self.active.get());
+        event_loop.soon(move |event_loop| last.finish(event_loop, Ok(()), Close::GENTLY));
     }
 }
 
@@ -293,7 +335,6 @@ impl Completion for Inner {
             self.sending.set(None);
             self.sent(event_loop, outcome);
             self.flush(event_loop);
-            self.paused.set(self.buffered.get() > PAUSE_ABOVE);
         }
         self.receive(event_loop);
     }

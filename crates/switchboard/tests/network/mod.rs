@@ -52,9 +52,13 @@ impl Network {
         format!("{:?}", self.lot)
     }
 
-    pub(crate) fn event_loop(&self) -> EventLoop {
+    pub(crate) fn engine(&self) -> Box<dyn Engine> {
         let (engine, _network) = self.lot.open().expect("an engine that was opened before");
-        EventLoop::with(engine)
+        engine
+    }
+
+    pub(crate) fn event_loop(&self) -> EventLoop {
+        EventLoop::with(self.engine())
     }
 
     /// Runs a loop until it stops or ends; a guard ends what hangs.
