@@ -14,6 +14,7 @@
 mod address;
 mod attempt;
 mod bell;
+mod error;
 mod helpers;
 mod kernel;
 mod lane;
@@ -37,6 +38,7 @@ use std::time::Instant;
 
 pub use address::{Address, ParseAddressError, UnixName};
 pub use bell::Bell;
+pub(crate) use error::{is_exhaustion, is_transient};
 pub use op::{Direction, Done, Failed, Op, Submitted, Work};
 pub use plan::{Close, Descriptor, Listen, Plan};
 pub use pool::{Lease, Pool};

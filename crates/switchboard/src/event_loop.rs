@@ -259,7 +259,7 @@ impl EventLoop {
         drop(waiter);
     }
 
-    /// Sets who is told of a panic in a callback. The default writes one error with `tracing`, or on stderr if
+    /// Sets who is told of what fails with nobody to see it, such as a panic in a callback. The default writes one error with `tracing`, or on stderr if
     /// no subscriber was ever set.
     pub fn on_failure(&self, handler: impl Fn(&Failure) + 'static) {
         let old = self.core.on_failure.replace(Rc::new(handler));
@@ -309,6 +309,12 @@ impl EventLoop {
             Ready::Callback(key) => self.call(key, Ok(0)),
             Ready::Finished(ticket) => self.complete(ticket),
         });
+    }
+
+    /// Tells the failure handler.
+    fn report(&self, failure: &Failure) {
+        let handler = Rc::clone(&self.core.on_failure.borrow());
+        self.protect(|| handler(failure));
     }
 
     /// Runs user code. A panic in it is reported, and ends nothing else.

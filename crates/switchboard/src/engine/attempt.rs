@@ -9,6 +9,7 @@ use std::net::Shutdown;
 
 use rustix::io::Errno;
 
+use super::error::{stale, would_block};
 use super::kernel::{Kernel, Role};
 use super::slot::{Slot, Slots};
 use super::{Address, Direction, Done, Lease, Op, Pool, Socket};
@@ -267,15 +268,6 @@ fn advance(parts: &mut [Lease], mut count: usize) {
             break;
         }
     }
-}
-
-pub(super) fn would_block(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::WouldBlock
-}
-
-/// The error of a name that is used after its socket was closed.
-pub(super) fn stale() -> io::Error {
-    io::Error::new(io::ErrorKind::NotFound, "no such socket: it was closed or released")
 }
 
 /// How many parts of a send go into one system call: past a few the copying is what costs.

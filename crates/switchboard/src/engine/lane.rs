@@ -7,8 +7,7 @@
 use std::collections::VecDeque;
 use std::io;
 
-use rustix::io::Errno;
-
+use super::error::is_exhaustion;
 use super::{Address, Done, Lease, Op, Pool, Socket, Ticket};
 
 /// One direction of one socket.
@@ -138,11 +137,4 @@ impl Arrival {
             other => Ok(other.into_done()),
         }
     }
-}
-
-/// Something has run out that may come back; nothing was taken.
-fn is_exhaustion(error: &io::Error) -> bool {
-    [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM]
-        .iter()
-        .any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }

@@ -8,9 +8,9 @@ use std::mem;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use super::attempt::would_block;
+use super::error::{closed, would_block};
 use super::kernel::{Kernel, Role};
-use super::readiness::{Readiness, closed};
+use super::readiness::Readiness;
 use super::slot::Closing;
 use super::{Direction, Op, Socket};
 

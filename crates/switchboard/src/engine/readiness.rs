@@ -16,7 +16,8 @@ use std::time::Instant;
 use slotmap::SecondaryMap;
 use switchboard_selector::{Interest, Mode};
 
-use super::attempt::{Sockets, stale};
+use super::attempt::Sockets;
+use super::error::{closed, copy, invalid, released, stale};
 use super::kernel::{Job, Kernel, News, Role};
 use super::lane::Arrival;
 use super::operations::{Operations, discard};
@@ -460,24 +461,4 @@ fn fit(op: &Op, role: Role) -> io::Result<()> {
         _ => true,
     };
     if fits { Ok(()) } else { Err(invalid(&format!("cannot {} on a {}", op.name(), role.name()))) }
-}
-
-fn invalid(message: &str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, message)
-}
-
-pub(super) fn closed() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the socket was closed while this waited on it")
-}
-
-fn released() -> io::Error {
-    io::Error::new(io::ErrorKind::ConnectionAborted, "the socket was released while this waited on it")
-}
-
-/// An error that says the same.
-pub(super) fn copy(error: &io::Error) -> io::Error {
-    match error.raw_os_error() {
-        Some(code) => io::Error::from_raw_os_error(code),
-        None => io::Error::new(error.kind(), error.to_string()),
-    }
 }

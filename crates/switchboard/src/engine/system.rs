@@ -14,7 +14,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, sockopt};
 use switchboard_selector::{self as selector, Events, Interest, Mechanism, Mode, Selector, Signal};
 
-use super::attempt::would_block;
+use super::error::{stale, would_block};
 use super::helpers::Helpers;
 use super::kernel::{Job, Kernel, Kind, Lamp, News, Role};
 use super::{
@@ -61,7 +61,7 @@ impl System {
     }
 
     fn fd(&self, socket: Socket) -> io::Result<BorrowedFd<'_>> {
-        let source = self.selector.source(socket.into()).ok_or_else(super::attempt::stale)?;
+        let source = self.selector.source(socket.into()).ok_or_else(stale)?;
         Ok(source.as_fd())
     }
 

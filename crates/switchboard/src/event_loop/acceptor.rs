@@ -5,14 +5,13 @@
 //! before it is accepted ends nothing for the others.
 
 use std::cell::{Cell, RefCell};
-use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::io::Errno;
-
-use super::{Completion, EventLoop};
-use crate::engine::{Address, Close, Done, Failed, Op, Socket, Submitted, Ticket};
+use super::{Completion, EventLoop, Failure};
+use crate::engine::{
+    Address, Close, Done, Failed, Op, Socket, Submitted, Ticket, is_exhaustion, is_transient,
+};
 
 /// A listener that calls back with each connection.
 #[derive(Clone)]
@@ -28,6 +27,7 @@ struct Inner {
     /// It was said that descriptors have run out, and none was had since.
     exhausted: Cell<bool>,
     stopped: Cell<bool>,
+    closed: Cell<bool>,
 }
 
 type OnConnection = dyn FnMut(&EventLoop, Socket, Address);
@@ -47,6 +47,7 @@ impl Acceptor {
             ticket: Cell::new(None),
             exhausted: Cell::new(false),
             stopped: Cell::new(false),
+            closed: Cell::new(false),
         });
         let first = Rc::clone(&inner);
         event_loop.soon(move |event_loop| first.accept(event_loop));
@@ -55,7 +56,7 @@ impl Acceptor {
 
     /// Empties the queue of those who have connected already, then closes the listener and drops the callback.
     /// Bounded, so that a flood of new ones cannot keep it from ending. From within the callback it is done in the
-    /// next pass.
+    /// next pass; and without descriptors to accept them with, when there are some, or given up after two seconds.
     pub fn stop(&self, event_loop: &EventLoop) {
         let inner = &self.inner;
         if inner.stopped.replace(true) {
@@ -65,11 +66,17 @@ impl Acceptor {
             event_loop.withdraw(ticket);
         }
         if inner.on_connection.borrow().is_some() {
-            inner.end(event_loop);
+            inner.end(event_loop, MOST_TRIES);
         } else {
             let this = Rc::clone(inner);
-            event_loop.soon(move |event_loop| this.end(event_loop));
+            event_loop.soon(move |event_loop| this.end(event_loop, MOST_TRIES));
         }
+    }
+
+    /// Whether the listener is open: it accepts, or its queue is being emptied.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        !self.inner.closed.get()
     }
 }
 
@@ -116,7 +123,7 @@ impl Inner {
             }
             Err(failed) => {
                 if !self.stopped.get() {
-                    tracing::error!("stopped accepting: {}", failed.error);
+                    event_loop.report(&Failure::new("stopped accepting", failed.error.to_string()));
                 }
                 false
             }
@@ -124,7 +131,7 @@ impl Inner {
     }
 
     /// Takes all who wait in the queue, and closes it.
-    fn end(&self, event_loop: &EventLoop) {
+    fn end(self: &Rc<Self>, event_loop: &EventLoop, tries: u32) {
         for _ in 0..MOST_QUEUED {
             let op = Op::Accept { socket: self.listener, wait: false };
             // Not a temporary of the `match`: the callback may need the engine.
@@ -132,6 +139,11 @@ impl Inner {
             match submitted {
                 Submitted::Done(Ok(Done::Accepted { socket, peer })) => self.call(event_loop, socket, peer),
                 Submitted::Done(Err(failed)) if is_transient(&failed.error) => {}
+                Submitted::Done(Err(failed)) if is_exhaustion(&failed.error) && tries > 0 => {
+                    let this = Rc::clone(self);
+                    event_loop.later(PAUSE, move |event_loop| this.end(event_loop, tries - 1));
+                    return;
+                }
                 Submitted::Done(_) => break,
                 Submitted::Pending(ticket) => {
                     event_loop.withdraw(ticket);
@@ -140,6 +152,7 @@ impl Inner {
             }
         }
         event_loop.engine().close(self.listener, Close::Now);
+        self.closed.set(true);
         // It may hold this acceptor, and neither would ever be dropped.
         let callback = self.on_connection.take();
         drop(callback);
@@ -164,34 +177,6 @@ impl Completion for Inner {
     }
 }
 
-/// What befell a connection before it was accepted (accept(2), "error handling"): the next may be fine.
-fn is_transient(error: &io::Error) -> bool {
-    is_one_of(
-        error,
-        &[
-            Errno::CONNABORTED,
-            Errno::INTR,
-            Errno::PROTO,
-            Errno::NETDOWN,
-            Errno::NETUNREACH,
-            Errno::HOSTDOWN,
-            Errno::HOSTUNREACH,
-            Errno::NOPROTOOPT,
-            Errno::OPNOTSUPP,
-            Errno::PERM,
-        ],
-    )
-}
-
-/// Something has run out that may come back.
-fn is_exhaustion(error: &io::Error) -> bool {
-    is_one_of(error, &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM])
-}
-
-fn is_one_of(error: &io::Error, errors: &[Errno]) -> bool {
-    error.raw_os_error().is_some_and(|code| errors.iter().any(|errno| errno.raw_os_error() == code))
-}
-
 /// How many connections are accepted before others get their turn.
 const ACCEPTS_PER_TURN: usize = 64;
 
@@ -200,3 +185,6 @@ const MOST_QUEUED: usize = 8192;
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// How often that is done while the queue is being emptied.
+const MOST_TRIES: u32 = 20;

@@ -1,17 +1,23 @@
-//! What happens to a panic in a callback: it is told, once, and the loop goes on.
+//! What happens to what nobody else could hear of, such as a panic in a callback: it is told, once, and the
+//! loop goes on.
 
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// A panic of user code that nobody else could have seen.
+/// What failed with nobody to see it: a panic of user code, an acceptor that cannot go on.
 #[derive(Debug, Clone)]
 pub struct Failure {
+    what: &'static str,
     message: String,
 }
 
 impl Failure {
-    /// What the panic said.
+    pub(super) fn new(what: &'static str, message: String) -> Self {
+        Self { what, message }
+    }
+
+    /// What the panic or the error said.
     #[must_use]
     pub fn message(&self) -> &str {
         &self.message
@@ -20,7 +26,7 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a callback panicked: {}", self.message)
+        write!(f, "{}: {}", self.what, self.message)
     }
 }
 
@@ -30,7 +36,7 @@ pub(super) fn tell(handler: &dyn Fn(&Failure), panic: Box<dyn Any + Send>) {
         Some(text) => (*text).to_owned(),
         None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "something that is no text".into()),
     };
-    let failure = Failure { message };
+    let failure = Failure::new("a callback panicked", message);
     for step in
         [catch_unwind(AssertUnwindSafe(|| handler(&failure))), catch_unwind(AssertUnwindSafe(|| drop(panic)))]
     {

@@ -20,7 +20,7 @@ use super::Lamps;
 use super::chime::Chime;
 use super::stream::{Family, Stream};
 use super::world::{Body, DeskId, Id, World};
-use crate::engine::attempt::stale;
+use crate::engine::error::stale;
 use crate::engine::kernel::{Job, Kernel, Kind, News, Role};
 use crate::engine::{
     Address, Bell, Descriptor, Direction, Done, Fact, Plan, Question, Setting, Socket, Ticket, random,

@@ -1,0 +1,62 @@
+//! The errors that are ours, and what an error of the system says about what happened.
+
+use std::io;
+
+use rustix::io::Errno;
+
+pub(super) fn would_block(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::WouldBlock
+}
+
+/// The error of a name that is used after its socket was closed.
+pub(super) fn stale() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "no such socket: it was closed or released")
+}
+
+pub(super) fn invalid(message: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+pub(super) fn closed() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the socket was closed while this waited on it")
+}
+
+pub(super) fn released() -> io::Error {
+    io::Error::new(io::ErrorKind::ConnectionAborted, "the socket was released while this waited on it")
+}
+
+/// An error that says the same.
+pub(super) fn copy(error: &io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => io::Error::new(error.kind(), error.to_string()),
+    }
+}
+
+/// Something has run out that may come back; nothing was taken.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+    is_one_of(error, &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM])
+}
+
+/// What befell a connection before it was accepted (accept(2), "error handling"): the next may be fine.
+pub(crate) fn is_transient(error: &io::Error) -> bool {
+    is_one_of(
+        error,
+        &[
+            Errno::CONNABORTED,
+            Errno::INTR,
+            Errno::PROTO,
+            Errno::NETDOWN,
+            Errno::NETUNREACH,
+            Errno::HOSTDOWN,
+            Errno::HOSTUNREACH,
+            Errno::NOPROTOOPT,
+            Errno::OPNOTSUPP,
+            Errno::PERM,
+        ],
+    )
+}
+
+fn is_one_of(error: &io::Error, errors: &[Errno]) -> bool {
+    error.raw_os_error().is_some_and(|code| errors.iter().any(|errno| errno.raw_os_error() == code))
+}
