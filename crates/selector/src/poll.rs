@@ -9,7 +9,9 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Resource, getrlimit};
 
 use crate::backend::{Added, Backend};
 use crate::deadline::timespec;
@@ -65,7 +67,7 @@ impl Backend for Poll {
 
     fn wait(&mut self, events: &mut Vec<Event>, room: usize, timeout: Option<Duration>) -> io::Result<()> {
         let timeout = timespec(timeout);
-        let mut left = poll(&mut self.list, timeout.as_ref())?.min(room);
+        let mut left = ask(&mut self.list, timeout.as_ref())?.min(room);
         let mut place = self.next;
         while left > 0 {
             // Round and round: what moved into a place already passed is met in the next round.
@@ -103,6 +105,35 @@ impl Poll {
         }
     }
 }
+
+/// Asks about all. poll(2) refuses (EINVAL) to be asked about more descriptors than the process may open, even if
+/// they were opened when it was allowed more.
+fn ask(list: &mut [PollFd<'_>], timeout: Option<&Timespec>) -> io::Result<usize> {
+    match poll(list, timeout) {
+        Err(Errno::INVAL) => ask_in_parts(list, timeout),
+        answer => Ok(answer?),
+    }
+}
+
+/// Asks about as many at a time as is allowed. If none is ready it naps on the first part, which has the bell.
+#[cold]
+fn ask_in_parts(list: &mut [PollFd<'_>], timeout: Option<&Timespec>) -> io::Result<usize> {
+    let allowed = getrlimit(Resource::Nofile).current.map_or(usize::MAX, |most| most.max(1) as usize);
+    let mut count = 0;
+    for part in list.chunks_mut(allowed) {
+        count += poll(part, Some(&Timespec::default()))?;
+    }
+    if count == 0
+        && let Some(first) = list.chunks_mut(allowed).next()
+    {
+        let nap = timeout.map_or(NAP, |timeout| NAP.min(*timeout));
+        count = poll(first, Some(&nap))?;
+    }
+    Ok(count)
+}
+
+/// A fiftieth of a second: seldom enough to cost little, often enough to be hardly noticed.
+const NAP: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// poll's flags for an interest; READ comes with the peer's end of stream where the system tells it.
 pub(crate) fn flags(interest: Interest) -> PollFlags {

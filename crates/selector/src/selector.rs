@@ -196,12 +196,13 @@ impl<S: AsFd> Selector<S> {
         let deadline = Deadline::start(timeout);
         let mut left = timeout;
         loop {
-            self.collect(events, left)?;
+            let looked = self.collect(events, left)?;
             if !events.is_empty() || events.rung() {
                 return Ok(());
             }
             left = deadline.left();
-            if left.is_some_and(|left| left.is_zero()) {
+            // Interrupted as the time ended, it has not looked at all: once more, without sleeping.
+            if looked && left.is_some_and(|left| left.is_zero()) {
                 return Ok(());
             }
         }
@@ -257,14 +258,15 @@ impl<S: AsFd> Selector<S> {
         Ok(())
     }
 
-    /// One wait of the mechanism, at most `left` long, and what came of it.
+    /// One wait of the mechanism, at most `left` long, and what came of it. Whether it came to look: interrupted by
+    /// a signal, it has not. (epoll_wait(2) is, even by SIGCONT and a debugger, where no handler runs: signal(7).)
     #[inline]
-    fn collect(&mut self, events: &mut Events, left: Option<Duration>) -> io::Result<()> {
+    fn collect(&mut self, events: &mut Events, left: Option<Duration>) -> io::Result<bool> {
         let room = events.room();
         match self.backend.wait(&mut events.list, room, left.map(|left| left.min(Deadline::SLICE))) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
             Err(error) => Err(error),
-            Ok(()) => self.settle(events),
+            Ok(()) => self.settle(events).map(|()| true),
         }
     }
 

@@ -105,6 +105,19 @@ fn d3_long_timeouts_are_waited_for_day_by_day() {
 }
 
 #[test]
+fn a_wait_interrupted_as_its_time_ends_still_looks_once() {
+    on_each(|mut selector, calls| {
+        // Stopped and continued for longer than it was to wait: interrupted, with nothing left.
+        calls.lock().unwrap().answers.push(Err(io::ErrorKind::Interrupted.into()));
+        selector.bell().ring();
+        let mut events = Events::default();
+        selector.select(&mut events, Some(Duration::from_nanos(1))).unwrap();
+        assert!(events.rung(), "what was there was not looked at on {:?}", selector.mechanism);
+        assert_eq!(calls.lock().unwrap().waits.last(), Some(&Some(Duration::ZERO)));
+    });
+}
+
+#[test]
 fn an_interrupted_wait_goes_on_with_what_is_left() {
     on_each(|mut selector, calls| {
         let interrupted = || Err(io::ErrorKind::Interrupted.into());

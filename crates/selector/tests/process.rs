@@ -195,3 +195,31 @@ fn a11_no_descriptor_leaks_when_a_step_fails() {
         }
     });
 }
+
+#[test]
+fn a_limit_lowered_below_what_is_open_ends_no_selector() {
+    let _alone = alone();
+    on_each(|mechanism| {
+        let mut selector = selector(mechanism);
+        let mut far = Vec::new();
+        let mut keys = Vec::new();
+        for _ in 0..30 {
+            let (near, other) = tcp_pair();
+            keys.push(selector.register(near, Interest::READ, Mode::Level).unwrap());
+            far.push(other);
+        }
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: Some(7), maximum: limit.maximum }).unwrap();
+        let mut events = Events::default();
+        let quiet = selector.select(&mut events, Some(Duration::from_millis(30)));
+        let was_quiet = events.is_empty();
+        far[29].write_all(b"x").unwrap();
+        let told = selector.select(&mut events, Some(SOON));
+        setrlimit(Resource::Nofile, limit).unwrap();
+        quiet.unwrap();
+        told.unwrap();
+        assert!(was_quiet);
+        let ready: Vec<Key> = events.iter().map(|event| event.key()).collect();
+        assert_eq!(ready, [keys[29]], "on {mechanism}");
+    });
+}
