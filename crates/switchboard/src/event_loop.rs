@@ -108,7 +108,6 @@ impl EventLoop {
     /// A loop on this engine.
     #[must_use]
     pub fn with(engine: Box<dyn Engine>) -> Self {
-        let bell = engine.bell();
         Self {
             core: Rc::new(Core {
                 engine: RefCell::new(engine),
@@ -117,7 +116,7 @@ impl EventLoop {
                 timers: RefCell::default(),
                 waiting: RefCell::default(),
                 finished: RefCell::default(),
-                inbox: Inbox::new(bell),
+                inbox: std::sync::Arc::default(),
                 on_failure: RefCell::new(Rc::new(failure::report)),
                 turning: Cell::new(false),
                 stopped: Cell::new(false),
@@ -144,7 +143,7 @@ impl EventLoop {
     /// A handle to call the loop from other threads.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle::new(&self.core.inbox)
+        Handle::new(&self.core.inbox, self.engine().bell())
     }
 
     /// Runs passes until [`stop`](Self::stop) is called or nothing is left that could call back: no callback,

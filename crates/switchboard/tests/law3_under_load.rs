@@ -27,7 +27,8 @@ fn e6_accepts_cancelled_under_load_lose_no_connection(rig: &mut Rig) {
     let (listener, address) = rig.listener();
     let (mut clients, mut servers) = (Vec::new(), Vec::new());
     let mut pending: Vec<Ticket> = Vec::new();
-    for round in 0..300_usize {
+    // Few enough that descriptors below 1,024, all that select takes, are left for tests beside this one.
+    for round in 0..80_usize {
         match rig.submit(accept(listener)) {
             Submitted::Pending(ticket) => pending.push(ticket),
             Submitted::Done(outcome) => servers.push(accepted(outcome).1),
@@ -71,10 +72,7 @@ fn f15_receives_cancelled_in_a_race_lose_no_byte(rig: &mut Rig) {
             0..=2 if waiting.len() < 4 => match rig.submit(recv(server, max)) {
                 Submitted::Pending(ticket) => waiting.push(ticket),
                 Submitted::Done(outcome) => {
-                    // It came after all those that are finished by now, told or not.
-                    for ticket in waiting.drain(..) {
-                        got.extend(bytes(rig.finish(ticket)));
-                    }
+                    assert!(waiting.is_empty(), "it overtook those before it");
                     got.extend(bytes(outcome));
                 }
             },
@@ -206,9 +204,7 @@ fn play(rig: &mut Rig, steps: &[Step], in_order: bool) -> (usize, Vec<u8>) {
             Step::Recv(max) => match rig.submit(recv(server, max)) {
                 Submitted::Pending(ticket) => out.push((ticket, true)),
                 Submitted::Done(outcome) => {
-                    if in_order {
-                        take_all(rig, &mut out, &mut got);
-                    }
+                    assert!(out.iter().all(|&(_, takes)| !takes), "it overtook those before it");
                     got.extend(bytes(outcome));
                 }
             },
@@ -220,9 +216,7 @@ fn play(rig: &mut Rig, steps: &[Step], in_order: bool) -> (usize, Vec<u8>) {
                 let mut into = vec![0; max];
                 match rig.try_recv(server, &mut into) {
                     Ok(count) => {
-                        if in_order {
-                            take_all(rig, &mut out, &mut got);
-                        }
+                        assert!(out.iter().all(|&(_, takes)| !takes), "it overtook those before it");
                         got.extend(&into[..count]);
                     }
                     Err(error) => assert_eq!(error.kind(), io::ErrorKind::WouldBlock),
@@ -230,11 +224,11 @@ fn play(rig: &mut Rig, steps: &[Step], in_order: bool) -> (usize, Vec<u8>) {
             }
             Step::Take(at) if !out.is_empty() => {
                 let at = if in_order { 0 } else { at % out.len() };
-                let (ticket, counts) = out[at];
+                let (ticket, takes) = out[at];
                 if rig.was_told(ticket) {
                     out.remove(at);
                     let part = bytes(rig.finish(ticket));
-                    if counts {
+                    if takes {
                         got.extend(part);
                     }
                 }
@@ -254,14 +248,4 @@ fn play(rig: &mut Rig, steps: &[Step], in_order: bool) -> (usize, Vec<u8>) {
     rig.close(client, Close::Reset);
     rig.close(server, Close::Reset);
     (sent, got)
-}
-
-/// Takes what has finished before something younger did.
-fn take_all(rig: &mut Rig, out: &mut Vec<(Ticket, bool)>, got: &mut Vec<u8>) {
-    for (ticket, counts) in out.drain(..) {
-        let part = bytes(rig.finish(ticket));
-        if counts {
-            got.extend(part);
-        }
-    }
 }

@@ -104,9 +104,9 @@ fn a_gentle_close_is_bounded_by_time(rig: &mut Rig) {
     let time = Duration::from_millis(40);
     let closed = rig.clock();
     rig.close(server, Close::Gently { bytes: 1 << 20, time });
-    assert_eq!(rig.recv(client, 10), b"");
-    assert_eq!(rig.closing(), 1);
     assert!(rig.due().is_some_and(|due| due >= closed + time));
+    assert_eq!(rig.recv(client, 10), b"");
+    assert!(rig.closing() == 1 || rig.clock() >= closed + time, "given up before its time");
     rig.until("the close is over", |rig| rig.closing() == 0);
     assert!(rig.clock() >= closed + time);
     assert_eq!(rig.due(), None);

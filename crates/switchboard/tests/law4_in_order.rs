@@ -20,6 +20,7 @@ on_every_engine! {
     f1_many_parts_go_out_in_order_through_a_narrow_pipe,
     nothing_overtakes_a_send_that_waits,
     nothing_overtakes_a_receive_that_waits,
+    nothing_overtakes_a_receive_that_was_not_taken,
     a_shutdown_comes_after_the_sends_before_it,
     a_shutdown_of_the_read_side_takes_effect_at_once,
     a_release_comes_after_the_sends_before_it,
@@ -161,6 +162,20 @@ fn nothing_overtakes_a_receive_that_waits(rig: &mut Rig) {
     assert_eq!(bytes(rig.finish(second)), b"def");
     rig.send(client, b"g");
     assert_eq!(bytes(rig.finish(third)), b"g");
+}
+
+/// Finished, it may yet be cancelled, and then its bytes come before all that follow.
+fn nothing_overtakes_a_receive_that_was_not_taken(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    let first = rig.pending(recv(server, 3));
+    rig.send(client, b"abcdef");
+    rig.told(first);
+    let tried = rig.try_recv(server, &mut [0; 8]);
+    assert_eq!(tried.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    let second = rig.pending(recv(server, 3));
+    rig.give_up(first);
+    assert_eq!(bytes(rig.finish(second)), b"abc");
+    assert_eq!(rig.recv(server, 8), b"def");
 }
 
 fn a_shutdown_comes_after_the_sends_before_it(rig: &mut Rig) {

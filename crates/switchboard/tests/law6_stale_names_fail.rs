@@ -265,12 +265,12 @@ fn old_tickets_never_name_new_operations(rig: &mut Rig) {
 
 fn names_of_lingering_sockets_are_not_given_out_again(rig: &mut Rig) {
     let mut clients = Vec::new();
-    for _ in 0..50 {
+    for _ in 0..20 {
         let (client, server) = rig.pair();
         rig.close(server, Close::Gently { bytes: 1 << 20, time: rig::GUARD });
         clients.push(client);
     }
-    assert_eq!(rig.closing(), 50);
+    assert_eq!(rig.closing(), 20);
     let (listener, address) = rig.listener();
     for &client in &clients {
         let young = rig.client_of(&address);

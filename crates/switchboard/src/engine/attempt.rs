@@ -7,6 +7,8 @@
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 
+use rustix::io::Errno;
+
 use super::kernel::{Kernel, Role};
 use super::slot::{Slot, Slots};
 use super::{Address, Direction, Done, Lease, Op, Pool, Socket};
@@ -89,6 +91,8 @@ impl<K: Kernel> Sockets<K> {
                 Some(code) => Err(io::Error::from_raw_os_error(code)),
                 None => self.kernel.connected(socket),
             }
+        } else if slot.connected {
+            return Some(Err(Errno::ISCONN.into()));
         } else {
             slot.connecting = true;
             self.kernel.connect(socket, to)
@@ -100,8 +104,7 @@ impl<K: Kernel> Sockets<K> {
             }
             answer => {
                 slot.connecting = false;
-                // Connected already, it stays so, although another attempt is refused.
-                slot.connected |= answer.is_ok();
+                slot.connected = answer.is_ok();
                 Some(answer.map(|()| Done::Connected))
             }
         }

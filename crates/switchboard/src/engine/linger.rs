@@ -35,14 +35,13 @@ impl<K: Kernel> Readiness<K> {
         let slot = &mut self.sockets.slots[socket];
         slot.closing = Some(Closing { until, bytes, fin: false });
         self.closing.insert((until, socket));
-        for ticket in mem::take(&mut slot.read.waiting) {
-            self.operations.finish(ticket, Err(closed()), &mut slot.read);
-        }
-        for ticket in mem::take(&mut slot.write.waiting) {
-            if self.operations.row(ticket).is_some_and(|row| row.op.outlives_its_caller()) {
-                slot.write.waiting.push_back(ticket);
-            } else {
-                self.operations.finish(ticket, Err(closed()), &mut slot.write);
+        for direction in [Direction::Read, Direction::Write] {
+            let lane = slot.lane(direction);
+            for ticket in mem::take(&mut lane.waiting) {
+                match self.operations.row(ticket) {
+                    Some(row) if row.op.outlives_its_caller() => lane.waiting.push_back(ticket),
+                    _ => drop(self.operations.finish(ticket, Err(closed()), lane)),
+                }
             }
         }
         self.progress(socket, Direction::Write);

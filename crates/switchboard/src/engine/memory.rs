@@ -120,3 +120,84 @@ impl fmt::Debug for Network {
         f.debug_struct("Network").field("lamps", &self.lamps).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::engine::{
+        Address, Close, Descriptor, Done, Fact, Listen, Op, Plan, Question, Socket, Submitted,
+    };
+
+    fn listen(engine: &mut dyn Engine, address: &str) -> (Socket, Address) {
+        let listen = Listen { backlog: 1, ..Listen::at(address.parse().unwrap()) };
+        let socket = engine.open(Plan::Listen(listen)).unwrap();
+        match engine.ask(socket, Question::Local).unwrap() {
+            Fact::Address(address) => (socket, address),
+            other => panic!("not an address: {other:?}"),
+        }
+    }
+
+    fn knock(engine: &mut dyn Engine, to: &Address) -> Socket {
+        let socket = engine.open(Plan::Stream { like: to.clone() }).unwrap();
+        drop(engine.submit(Op::Connect { socket, to: to.clone() }));
+        engine.wait(Some(engine.clock()), &mut Vec::new()).unwrap();
+        socket
+    }
+
+    fn accept(engine: &mut dyn Engine, socket: Socket) -> Option<Socket> {
+        match engine.submit(Op::Accept { socket, wait: false }) {
+            Submitted::Done(Ok(Done::Accepted { socket, .. })) => Some(socket),
+            _ => None,
+        }
+    }
+
+    /// Every way of ending leaves the network as empty as it was: no socket, name or port is kept.
+    #[test]
+    fn nothing_is_left_of_what_was_closed() {
+        let network = Network::new();
+        let gently = Close::Gently { bytes: 10, time: Duration::from_secs(1) };
+        for address in ["127.0.0.1:0", "unix:@name"] {
+            for close in [Close::Now, Close::Reset, gently] {
+                let mut engine = network.engine();
+                let (listener, at) = listen(&mut *engine, address);
+                let clients: Vec<_> = (0..5).map(|_| knock(&mut *engine, &at)).collect();
+                let server = accept(&mut *engine, listener).unwrap();
+                engine.try_send(server, &[std::io::IoSlice::new(&[7; 200_000])]).unwrap();
+                engine.try_send(clients[0], &[std::io::IoSlice::new(&[7; 200_000])]).unwrap();
+                engine.close(server, close);
+                for &client in clients.iter().rev() {
+                    engine.close(client, close);
+                }
+                engine.close(listener, close);
+                while engine.closing() > 0 {
+                    engine.wait(None, &mut Vec::new()).unwrap();
+                }
+                network.world.borrow().assert_empty();
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_left_of_an_engine_that_was_dropped() {
+        let network = Network::new();
+        let (mut engine, mut other) = (network.engine(), network.engine());
+        let (listener, at) = listen(&mut *engine, "127.0.0.1:0");
+        let clients: Vec<_> = (0..5).map(|_| knock(&mut *other, &at)).collect();
+        let server = accept(&mut *engine, listener).unwrap();
+        let datagram = Plan::Datagram { bind: "127.0.0.1:0".parse().unwrap() };
+        engine.open(datagram).unwrap();
+        engine.try_send(server, &[std::io::IoSlice::new(&[7; 1_000])]).unwrap();
+        let released = match other.submit(Op::Release { socket: clients[0] }) {
+            Submitted::Done(Ok(Done::Released { descriptor, .. })) => descriptor,
+            other => panic!("not released: {other:?}"),
+        };
+        assert!(matches!(released, Descriptor::Simulated(_)));
+        drop(released);
+        drop(engine);
+        drop(other);
+        network.world.borrow_mut().close_lost();
+        network.world.borrow().assert_empty();
+    }
+}

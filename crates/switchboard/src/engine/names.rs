@@ -48,6 +48,11 @@ pub(super) fn send_to(socket: BorrowedFd<'_>, part: &[u8], to: &Address) -> io::
     }?)
 }
 
+/// The error of a Unix socket whose listener or receiver has no room. No lamp will ever tell of any, so it is no wait.
+pub(super) fn queue_is_full(to: &Address) -> io::Error {
+    io::Error::new(io::ErrorKind::ResourceBusy, format!("the queue of {to} is full; try again later"))
+}
+
 /// The address the system wrote.
 pub(super) fn read(address: SocketAddrAny) -> io::Result<Address> {
     if let Ok(ip) = SocketAddr::try_from(address.clone()) {
@@ -56,7 +61,7 @@ pub(super) fn read(address: SocketAddrAny) -> io::Result<Address> {
     let unix = SocketAddrUnix::try_from(address)?;
     Ok(Address::Unix(if let Some(path) = unix.path_bytes() {
         UnixName::Path(OsStr::from_bytes(path).into())
-    } else if let Some(name) = unix.abstract_name() {
+    } else if let Some(name) = unix.abstract_name().filter(|name| !name.is_empty()) {
         UnixName::Abstract(name.to_vec())
     } else {
         UnixName::Unnamed

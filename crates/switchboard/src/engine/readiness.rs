@@ -33,7 +33,7 @@ pub(super) struct Readiness<K> {
     pub(super) operations: Operations,
     signals: Signals,
     /// Sockets whose lamps are to be asked for before the next sleep.
-    to_arm: Vec<Socket>,
+    to_arm: VecDeque<Socket>,
     /// Sockets with more to do than one turn allowed: no sleep before they had another.
     pub(super) again: VecDeque<Socket>,
     /// Sockets that close gently, by when they must be done.
@@ -49,7 +49,7 @@ impl<K: Kernel> Readiness<K> {
             sockets: Sockets { kernel, slots: SecondaryMap::new(), pool: Pool::default() },
             operations: Operations::default(),
             signals: Signals::default(),
-            to_arm: Vec::new(),
+            to_arm: VecDeque::new(),
             again: VecDeque::new(),
             closing: BTreeSet::new(),
             news: News::default(),
@@ -91,7 +91,7 @@ impl<K: Kernel> Readiness<K> {
             self.again.push_back(socket);
         } else if !asked && !slot.to_arm {
             slot.to_arm = true;
-            self.to_arm.push(socket);
+            self.to_arm.push_back(socket);
         }
     }
 
@@ -152,7 +152,7 @@ impl<K: Kernel> Readiness<K> {
             && !slot.to_arm
         {
             slot.to_arm = true;
-            self.to_arm.push(lamp.socket);
+            self.to_arm.push_back(lamp.socket);
         }
     }
 
@@ -374,7 +374,7 @@ impl<K: Kernel> Engine for Readiness<K> {
             self.progress(socket, Direction::Write);
             self.go_on_closing(socket);
         }
-        while let Some(socket) = self.to_arm.pop() {
+        while let Some(socket) = self.to_arm.pop_front() {
             self.arm(socket);
         }
         let until = [until, self.due()].into_iter().flatten().min();

@@ -14,6 +14,7 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, sockopt};
 use switchboard_selector::{self as selector, Events, Interest, Mechanism, Mode, Selector, Signal};
 
+use super::attempt::would_block;
 use super::helpers::Helpers;
 use super::kernel::{Job, Kernel, Kind, Lamp, News, Role};
 use super::{
@@ -240,17 +241,18 @@ impl Kernel for System {
             // Interrupted, it goes on, as connect(2) says.
             Err(Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
             // A Unix socket whose listener's queue is full. No lamp will ever tell of room, so this is the answer.
-            Err(Errno::AGAIN) => {
-                let message = format!("the queue of {to} is full; try again later");
-                Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
-            }
+            Err(Errno::AGAIN) => Err(names::queue_is_full(to)),
             answer => Ok(answer?),
         }
     }
 
     fn connected(&mut self, socket: Socket) -> io::Result<()> {
         let fd = self.fd(socket)?;
-        sockopt::socket_error(fd)??;
+        if let Err(refused) = sockopt::socket_error(fd)? {
+            // Linux remembers the attempt until it is dissolved, and would answer the next one with ECONNABORTED.
+            net::connect_unspec(fd).ok();
+            return Err(refused.into());
+        }
         match net::getpeername(fd) {
             // No error and no peer: the lamp was lit for something else.
             Err(Errno::NOTCONN) => Err(io::ErrorKind::WouldBlock.into()),
@@ -281,7 +283,13 @@ impl Kernel for System {
     }
 
     fn send_to(&mut self, socket: Socket, part: &[u8], to: &Address) -> io::Result<usize> {
-        names::send_to(self.fd(socket)?, part, to)
+        match names::send_to(self.fd(socket)?, part, to) {
+            // Not ours is full, or there would be no room to write: a Unix socket's receiver.
+            Err(error) if would_block(&error) && self.ready(socket, Direction::Write)? => {
+                Err(names::queue_is_full(to))
+            }
+            answer => answer,
+        }
     }
 
     fn shutdown(&mut self, socket: Socket, how: Shutdown) -> io::Result<()> {

@@ -15,18 +15,19 @@ use crate::engine::Bell;
 /// Calls a loop from other threads. As long as there is one, [`EventLoop::run`] goes on.
 pub struct Handle {
     inbox: Arc<Inbox>,
+    bell: Bell,
 }
 
 /// The loop has ended: nothing will be called back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LoopEnded;
 
+#[derive(Default)]
 pub(super) struct Inbox {
     mail: Mutex<Mail>,
     /// Whether there are letters, to be asked without the lock. Changes under it. Read too early, it is read
     /// again after the bell.
     has_mail: AtomicBool,
-    bell: Bell,
 }
 
 type Letter = Box<dyn FnOnce(&EventLoop) + Send>;
@@ -39,9 +40,10 @@ struct Mail {
 }
 
 impl Handle {
-    pub(super) fn new(inbox: &Arc<Inbox>) -> Self {
+    /// A loop without handles holds no bell, and so an engine can tell that nobody is left to ring it.
+    pub(super) fn new(inbox: &Arc<Inbox>, bell: Bell) -> Self {
         inbox.lock().handles += 1;
-        Self { inbox: Arc::clone(inbox) }
+        Self { inbox: Arc::clone(inbox), bell }
     }
 
     /// Calls back in a pass that begins after this call, on the loop's thread.
@@ -61,7 +63,7 @@ impl Handle {
         self.inbox.has_mail.store(true, Ordering::Release);
         drop(mail);
         if first {
-            self.inbox.bell.ring();
+            self.bell.ring();
         }
         Ok(())
     }
@@ -69,7 +71,7 @@ impl Handle {
 
 impl Clone for Handle {
     fn clone(&self) -> Self {
-        Self::new(&self.inbox)
+        Self::new(&self.inbox, self.bell.clone())
     }
 }
 
@@ -81,16 +83,12 @@ impl Drop for Handle {
         let last = mail.handles == 0;
         drop(mail);
         if last {
-            self.inbox.bell.ring();
+            self.bell.ring();
         }
     }
 }
 
 impl Inbox {
-    pub(super) fn new(bell: Bell) -> Arc<Self> {
-        Arc::new(Self { mail: Mutex::default(), has_mail: AtomicBool::new(false), bell })
-    }
-
     pub(super) fn take(&self) -> impl Iterator<Item = Once> + use<> {
         let mut mail = self.lock();
         self.has_mail.store(false, Ordering::Release);

@@ -2,6 +2,7 @@
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
+use std::time::Duration;
 
 use switchboard::engine::{
     Address, Close, Direction, Done, Engine, Fact, Failed, Lease, Listen, Op, Plan, Question, Setting,
@@ -113,23 +114,26 @@ impl Rig {
         self.set(socket, Setting::ReceiveBuffer(4096)).unwrap();
     }
 
-    /// Sends zeros until nothing more fits, for good: what the kernel moves on meanwhile is followed.
-    /// Returns how many.
+    /// Sends zeros until nothing more fits, for good. Returns how many.
+    ///
+    /// What the kernel has on its way makes room again when it arrives, and a busy machine takes its time; the
+    /// peer's acknowledgement of the last of it may be delayed by 40 ms (tcp(7), `TCP_QUICKACK`).
     pub(crate) fn fill(&mut self, socket: Socket) -> usize {
         let zeros = [0; 4096];
         let mut filled = 0;
-        let mut quiet = 0;
-        while quiet < 3 {
+        let mut still_since = self.clock();
+        loop {
+            // The last attempt must be that late, not what comes after it.
+            let at = self.clock();
             match self.try_send(socket, &[IoSlice::new(&zeros)]) {
                 Ok(count) => {
                     filled += count;
-                    quiet = 0;
+                    still_since = self.clock();
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock && at >= still_since + STILL => break,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // What is on its way to the peer may make room yet.
-                    let soon = self.clock() + std::time::Duration::from_millis(1);
+                    let soon = self.clock() + STILL / 10;
                     self.turn(Some(soon));
-                    quiet += 1;
                 }
                 Err(error) => panic!("cannot fill: {error}"),
             }
@@ -208,3 +212,6 @@ pub(crate) fn pattern(from: usize, count: usize) -> Vec<u8> {
 pub(crate) fn anywhere() -> Address {
     "127.0.0.1:0".parse().unwrap()
 }
+
+/// After how long without room a stream counts as full.
+const STILL: Duration = Duration::from_millis(60);

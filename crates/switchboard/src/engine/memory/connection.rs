@@ -237,9 +237,18 @@ impl World {
             stream.call = Call::Idle;
             return Err(error);
         }
-        stream.peer().map_err(|_| Errno::AGAIN)?;
-        stream.call = Call::Answered;
-        Ok(())
+        match stream.phase {
+            Phase::Connecting => Err(Errno::AGAIN),
+            Phase::Established => {
+                stream.call = Call::Answered;
+                Ok(())
+            }
+            // Whoever asked for the error has it. "Not yet" would leave its caller waiting for ever.
+            Phase::Fresh | Phase::Closed => {
+                stream.call = Call::Idle;
+                Err(Errno::CONNABORTED)
+            }
+        }
     }
 
     /// The child of a listener that nobody will accept: its client is told.

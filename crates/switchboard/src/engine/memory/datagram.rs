@@ -1,8 +1,8 @@
 //! Datagrams: a queue of whole ones.
 //!
 //! Over IP a datagram that finds nobody, or no room, is lost, and nobody is told: that is UDP. A Unix socket tells:
-//! there is nobody (ECONNREFUSED, ENOENT), or the receiver's queue is full, and the sender waits for room. (On Linux
-//! a sender that is not connected waits in vain if the queue is full of others' datagrams; here it is woken.)
+//! there is nobody (ECONNREFUSED, ENOENT), or the receiver's queue is full, which is
+//! an error as well: nothing tells a sender that is not connected when there is room.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -21,10 +21,6 @@ pub(super) struct Datagram {
     queue: VecDeque<Packet>,
     /// What the queue costs, bytes.
     held: usize,
-    /// Senders that wait for room in the queue.
-    senders: Vec<Id>,
-    /// Waits for room in another's queue.
-    waits: bool,
     pub(super) options: Options,
 }
 
@@ -35,7 +31,7 @@ struct Packet {
 
 impl Datagram {
     pub(super) fn signs(&self) -> Signs {
-        Signs { readable: !self.queue.is_empty(), writable: !self.waits, ..Signs::default() }
+        Signs { readable: !self.queue.is_empty(), writable: true, ..Signs::default() }
     }
 }
 
@@ -45,8 +41,6 @@ impl World {
             address: bind.clone(),
             queue: VecDeque::new(),
             held: 0,
-            senders: Vec::new(),
-            waits: false,
             options: Options::default(),
         }));
         match self.directory.bind(Protocol::Datagram, bind, false, id) {
@@ -68,7 +62,6 @@ impl World {
         datagram.held -= bytes.len() + BOOKKEEPING;
         let count = bytes.len().min(into.len());
         into[..count].copy_from_slice(&bytes[..count]);
-        self.tell_senders(id);
         Ok((bytes.len(), from))
     }
 
@@ -76,14 +69,17 @@ impl World {
         match (self.datagram(id).address.clone(), to) {
             (Address::Ip(from), Address::Ip(to)) => self.send_over_ip(from, part, *to),
             (Address::Unix(_), Address::Unix(_)) => self.send_by_name(id, part, to),
-            (Address::Unix(_), _) => Err(Errno::INVAL),
-            (Address::Ip(_), _) => Err(Errno::AFNOSUPPORT),
+            (Address::Ip(SocketAddr::V4(_)), _) => Err(Errno::AFNOSUPPORT),
+            _ => Err(Errno::INVAL),
         }
     }
 
     fn send_over_ip(&mut self, from: SocketAddr, part: &[u8], to: SocketAddr) -> Result<usize, Errno> {
         if from.is_ipv4() && to.is_ipv6() {
             return Err(Errno::AFNOSUPPORT);
+        }
+        if from.is_ipv6() && to.is_ipv4() && !from.ip().is_unspecified() {
+            return Err(Errno::NETUNREACH);
         }
         if to.port() == 0 {
             return Err(Errno::INVAL);
@@ -109,7 +105,7 @@ impl World {
 
     fn send_by_name(&mut self, id: Id, part: &[u8], to: &Address) -> Result<usize, Errno> {
         let Address::Unix(name) = to else { unreachable!("the caller has looked") };
-        let there = self.directory.find_unix(name)?;
+        let there = self.directory.find_unix(Protocol::Datagram, name)?;
         let sender = self.datagram(id);
         if part.len() > 2 * sender.options.send_buffer - 32 {
             return Err(Errno::MSGSIZE);
@@ -117,8 +113,6 @@ impl World {
         let from = sender.address.clone();
         let Body::Datagram(receiver) = self.body(there) else { return Err(Errno::PROTOTYPE) };
         if receiver.queue.len() > MOST_QUEUED {
-            receiver.senders.push(id);
-            self.datagram(id).waits = true;
             return Err(Errno::AGAIN);
         }
         self.deliver(there, from, part);
@@ -132,20 +126,9 @@ impl World {
         self.wake(there, Cause::Arrival);
     }
 
-    /// There is room again, or there never will be: those who waited try again.
-    fn tell_senders(&mut self, id: Id) {
-        for sender in std::mem::take(&mut self.datagram(id).senders) {
-            if self.is_there(sender) {
-                self.datagram(sender).waits = false;
-                self.wake(sender, Cause::Room);
-            }
-        }
-    }
-
     pub(super) fn close_datagram(&mut self, id: Id) {
         let address = self.datagram(id).address.clone();
         self.directory.unbind(Protocol::Datagram, &address, id);
-        self.tell_senders(id);
         self.remove(id);
     }
 }

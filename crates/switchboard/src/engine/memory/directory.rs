@@ -28,7 +28,7 @@ pub(super) struct Directory {
 }
 
 /// Whose ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Protocol {
     Stream,
     Datagram,
@@ -47,9 +47,12 @@ struct Bound {
     id: Id,
 }
 
-/// A Unix socket's name: outside the file system or not, and the bytes.
+/// A Unix socket's name. In the file system all kinds of sockets share them, outside it each kind has its own.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Name(bool, Vec<u8>);
+struct Name {
+    outside: Option<Protocol>,
+    bytes: Vec<u8>,
+}
 
 impl Directory {
     /// Binds a socket; port 0 and an unnamed Unix socket are given a free port and name.
@@ -65,18 +68,19 @@ impl Directory {
                 let ports = self.ports(protocol);
                 ports.bind(*address, shared, id).map(Address::Ip)
             }
-            Address::Unix(name) => self.bind_name(name, id).map(Address::Unix),
+            Address::Unix(_) if shared => Err(Errno::OPNOTSUPP),
+            Address::Unix(name) => self.bind_name(protocol, name, id).map(Address::Unix),
         }
     }
 
-    fn bind_name(&mut self, name: &UnixName, id: Id) -> Result<UnixName, Errno> {
+    fn bind_name(&mut self, protocol: Protocol, name: &UnixName, id: Id) -> Result<UnixName, Errno> {
         if *name == UnixName::Unnamed {
             // autobind of unix(7): five hexadecimal digits.
             self.bound_by_itself = (self.bound_by_itself + 1) & 0xF_FFFF;
             let name = format!("{:05x}", self.bound_by_itself).into_bytes();
-            return self.bind_name(&UnixName::Abstract(name), id);
+            return self.bind_name(protocol, &UnixName::Abstract(name), id);
         }
-        let key = Name::of(name)?;
+        let key = Name::of(protocol, name)?;
         if self.names.contains_key(&key) {
             return Err(Errno::ADDRINUSE);
         }
@@ -90,11 +94,11 @@ impl Directory {
         match address {
             Address::Ip(address) => self.ports(protocol).unbind(address.port(), id),
             Address::Unix(name) => {
-                if let Ok(key) = Name::of(name)
+                if let Ok(key) = Name::of(protocol, name)
                     && self.names.get(&key) == Some(&id)
                 {
                     self.names.remove(&key);
-                    if !key.0 {
+                    if key.outside.is_none() {
                         self.files.insert(key);
                     }
                 }
@@ -112,11 +116,11 @@ impl Directory {
     }
 
     /// Who has this Unix name.
-    pub(super) fn find_unix(&self, name: &UnixName) -> Result<Id, Errno> {
-        let key = Name::of(name)?;
+    pub(super) fn find_unix(&self, protocol: Protocol, name: &UnixName) -> Result<Id, Errno> {
+        let key = Name::of(protocol, name)?;
         match self.names.get(&key) {
             Some(&id) => Ok(id),
-            None if key.0 || self.files.contains(&key) => Err(Errno::CONNREFUSED),
+            None if key.outside.is_some() || self.files.contains(&key) => Err(Errno::CONNREFUSED),
             None => Err(Errno::NOENT),
         }
     }
@@ -137,6 +141,13 @@ impl Directory {
     /// Gives a client's port back.
     pub(super) fn free_pair(&mut self, local: SocketAddr, to: SocketAddr) {
         self.pairs.remove(&(local, to));
+    }
+
+    #[cfg(test)]
+    pub(super) fn assert_empty(&self) {
+        assert!(self.streams.bound.is_empty() && self.datagrams.bound.is_empty(), "ports are left");
+        assert!(self.names.is_empty(), "names are left");
+        assert!(self.pairs.is_empty(), "ports of clients are left");
     }
 
     fn ports(&mut self, protocol: Protocol) -> &mut Ports {
@@ -199,16 +210,16 @@ impl Ports {
 }
 
 impl Name {
-    fn of(name: &UnixName) -> Result<Self, Errno> {
+    fn of(protocol: Protocol, name: &UnixName) -> Result<Self, Errno> {
         match name {
             UnixName::Unnamed => Err(Errno::INVAL),
             UnixName::Path(path) => {
                 SocketAddrUnix::new(path.as_path())?;
-                Ok(Self(false, path.as_os_str().as_bytes().to_vec()))
+                Ok(Self { outside: None, bytes: path.as_os_str().as_bytes().to_vec() })
             }
             UnixName::Abstract(name) => {
                 SocketAddrUnix::new_abstract_name(name)?;
-                Ok(Self(true, name.clone()))
+                Ok(Self { outside: Some(protocol), bytes: name.clone() })
             }
         }
     }
@@ -313,13 +324,13 @@ mod tests {
     fn a_closed_unix_socket_leaves_its_file() {
         let mut directory = Directory::default();
         let (name, address) = (UnixName::Path("/run/a".into()), Address::unix("/run/a"));
-        assert_eq!(directory.find_unix(&name), Err(Errno::NOENT));
+        assert_eq!(directory.find_unix(Protocol::Stream, &name), Err(Errno::NOENT));
         directory.bind(Protocol::Stream, &address, false, Id::default()).unwrap();
-        assert_eq!(directory.find_unix(&name), Ok(Id::default()));
+        assert_eq!(directory.find_unix(Protocol::Stream, &name), Ok(Id::default()));
         directory.unbind(Protocol::Stream, &address, Id::default());
-        assert_eq!(directory.find_unix(&name), Err(Errno::CONNREFUSED));
+        assert_eq!(directory.find_unix(Protocol::Stream, &name), Err(Errno::CONNREFUSED));
         directory.bind(Protocol::Stream, &address, false, Id::default()).unwrap();
         let long = UnixName::Path("x".repeat(200).into());
-        assert_eq!(directory.find_unix(&long), Err(Errno::NAMETOOLONG));
+        assert_eq!(directory.find_unix(Protocol::Stream, &long), Err(Errno::NAMETOOLONG));
     }
 }

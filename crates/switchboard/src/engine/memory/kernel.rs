@@ -21,11 +21,11 @@ use super::chime::Chime;
 use super::stream::{Family, Stream};
 use super::world::{Body, DeskId, Id, World};
 use crate::engine::attempt::stale;
-use crate::engine::helpers;
 use crate::engine::kernel::{Job, Kernel, Kind, News, Role};
 use crate::engine::{
     Address, Bell, Descriptor, Direction, Done, Fact, Plan, Question, Setting, Socket, Ticket, random,
 };
+use crate::engine::{helpers, names};
 
 /// One engine's part of the network.
 pub(super) struct Memory {
@@ -181,10 +181,7 @@ impl Kernel for Memory {
         let (mut world, id) = self.at(socket)?;
         match world.connect(id, to) {
             Err(Errno::INPROGRESS) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(Errno::AGAIN) => {
-                let message = format!("the queue of {to} is full; try again later");
-                Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
-            }
+            Err(Errno::AGAIN) => Err(names::queue_is_full(to)),
             answer => Ok(answer?),
         }
     }
@@ -211,7 +208,10 @@ impl Kernel for Memory {
 
     fn send_to(&mut self, socket: Socket, part: &[u8], to: &Address) -> io::Result<usize> {
         let (mut world, id) = self.at(socket)?;
-        Ok(world.send_to(id, part, to)?)
+        match world.send_to(id, part, to) {
+            Err(Errno::AGAIN) => Err(names::queue_is_full(to)),
+            answer => Ok(answer?),
+        }
     }
 
     fn shutdown(&mut self, socket: Socket, how: Shutdown) -> io::Result<()> {

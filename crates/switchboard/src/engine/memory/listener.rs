@@ -93,7 +93,11 @@ impl World {
     /// Makes the connection: a child for the client, at the end of the listener's queue.
     fn admit(&mut self, at: Id, client: Id) {
         let listener = self.listener(at);
-        let (address, options) = (listener.address.clone(), listener.options.clone());
+        let address = listener.address.clone();
+        let options = match address {
+            Address::Ip(_) => listener.options.clone(),
+            Address::Unix(_) => Options::default(),
+        };
         let stream = self.stream(client);
         let (local, peer) = match (&stream.local, &stream.peer) {
             (Address::Ip(theirs), Some(Address::Ip(ours))) => {
@@ -116,7 +120,7 @@ impl World {
 
     /// connect(2) of a Unix socket, which never waits.
     pub(super) fn connect_unix(&mut self, id: Id, name: &UnixName) -> Result<(), Errno> {
-        let at = self.directory.find_unix(name)?;
+        let at = self.directory.find_unix(Protocol::Stream, name)?;
         let Body::Listener(listener) = self.body(at) else { return Err(Errno::PROTOTYPE) };
         let (full, address) = (listener.is_full(), listener.address.clone());
         let stream = self.stream(id);

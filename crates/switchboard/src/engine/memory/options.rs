@@ -1,10 +1,12 @@
 //! Options of a socket: what can be set on it, and what it answers.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use rustix::io::Errno;
 
-use super::stream::{Family, Phase};
+use super::listener::Listener;
+use super::stream::Phase;
 use super::world::{Body, Id, World};
 use crate::engine::{Address, Fact, Question, Setting};
 
@@ -20,15 +22,15 @@ pub(super) struct Options {
 }
 
 impl Options {
-    /// Answers a question about an option. Of a kind of socket that lacks it, what Linux says.
-    pub(super) fn ask(&self, question: Question, family: Family) -> Result<Fact, Errno> {
+    /// Answers a question about an option; `tcp` is what to answer about one of TCP.
+    pub(super) fn ask(&self, question: Question, tcp: Result<(), Errno>) -> Result<Fact, Errno> {
         Ok(match question {
             Question::NoDelay => {
-                family.check_tcp()?;
+                tcp?;
                 Fact::Flag(self.no_delay)
             }
             Question::KeepAlive if self.keep_alive => {
-                family.check_tcp()?;
+                tcp?;
                 Fact::Time(Some(self.keep_idle))
             }
             Question::KeepAlive => Fact::Time(None),
@@ -40,17 +42,17 @@ impl Options {
         })
     }
 
-    /// Sets an option.
-    pub(super) fn set(&mut self, setting: Setting, family: Family) -> Result<(), Errno> {
+    /// Sets an option; `tcp` is what to answer about one of TCP.
+    pub(super) fn set(&mut self, setting: Setting, tcp: Result<(), Errno>) -> Result<(), Errno> {
         match setting {
             Setting::NoDelay(on) => {
-                family.check_tcp()?;
+                tcp?;
                 self.no_delay = on;
             }
             Setting::KeepAlive(None) => self.keep_alive = false,
             Setting::KeepAlive(Some(idle)) => {
                 self.keep_alive = true;
-                family.check_tcp()?;
+                tcp?;
                 let seconds = idle.as_secs() + u64::from(idle.subsec_nanos() > 0);
                 if !(1..=LONGEST_IDLE).contains(&seconds) {
                     return Err(Errno::INVAL);
@@ -86,21 +88,20 @@ impl World {
             Question::Unsent => Fact::Count(match body {
                 Body::Stream(stream) if stream.phase == Phase::Connecting => 0,
                 Body::Stream(stream) => stream.unsent(),
-                Body::Listener(listener) => {
-                    Family::of(&listener.address).check_tcp().map_or(Ok(0), |()| Err(Errno::INVAL))?
-                }
-                Body::Datagram(_) => 0,
+                Body::Listener(Listener { address: Address::Ip(_), .. }) => return Err(Errno::INVAL),
+                Body::Listener(_) | Body::Datagram(_) => 0,
             }),
             _ => {
-                let (options, family) = body.options();
-                options.ask(question, family)?
+                let tcp = body.lacks_tcp().map_or(Ok(()), |(asked, _)| Err(asked));
+                body.options().ask(question, tcp)?
             }
         })
     }
 
     pub(super) fn set(&mut self, id: Id, setting: Setting) -> Result<(), Errno> {
-        let (options, family) = self.body(id).options();
-        options.set(setting, family)?;
+        let body = self.body(id);
+        let tcp = body.lacks_tcp().map_or(Ok(()), |(_, set)| Err(set));
+        body.options().set(setting, tcp)?;
         // A larger buffer has room now.
         if let Some(other) = self.stream_if_there(id).and_then(|stream| stream.other) {
             self.flush(other);
@@ -112,17 +113,26 @@ impl World {
 }
 
 impl Body {
-    fn options(&mut self) -> (&mut Options, Family) {
+    fn options(&mut self) -> &mut Options {
         match self {
-            Self::Stream(stream) => (&mut stream.options, stream.family),
-            Self::Listener(listener) => {
-                let family = Family::of(&listener.address);
-                (&mut listener.options, family)
-            }
-            Self::Datagram(datagram) => match datagram.address {
-                Address::Ip(_) => (&mut datagram.options, Family::Datagram),
-                Address::Unix(_) => (&mut datagram.options, Family::Unix),
-            },
+            Self::Stream(stream) => &mut stream.options,
+            Self::Listener(listener) => &mut listener.options,
+            Self::Datagram(datagram) => &mut datagram.options,
+        }
+    }
+
+    /// What getsockopt(2) and setsockopt(2) say of an option of TCP, if this is none.
+    fn lacks_tcp(&self) -> Option<(Errno, Errno)> {
+        let (address, tcp) = match self {
+            Self::Stream(stream) => (&stream.local, true),
+            Self::Listener(listener) => (&listener.address, true),
+            Self::Datagram(datagram) => (&datagram.address, false),
+        };
+        match address {
+            Address::Ip(_) if tcp => None,
+            Address::Ip(SocketAddr::V4(_)) => Some((Errno::OPNOTSUPP, Errno::NOPROTOOPT)),
+            Address::Ip(SocketAddr::V6(_)) => Some((Errno::NOPROTOOPT, Errno::NOPROTOOPT)),
+            Address::Unix(_) => Some((Errno::OPNOTSUPP, Errno::OPNOTSUPP)),
         }
     }
 }

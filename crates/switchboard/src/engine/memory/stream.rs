@@ -57,8 +57,6 @@ pub(super) enum Family {
     V4,
     V6,
     Unix,
-    /// Not a stream at all; only options ask.
-    Datagram,
 }
 
 /// Where a connection is in its life.
@@ -159,10 +157,9 @@ impl Stream {
         }
         let count = into.len().min(self.incoming.len());
         if count > 0 {
-            let (front, back) = self.incoming.as_slices();
-            let cut = count.min(front.len());
-            into[..cut].copy_from_slice(&front[..cut]);
-            into[cut..count].copy_from_slice(&back[..count - cut]);
+            let (front, back) = front_of(&self.incoming, count);
+            into[..front.len()].copy_from_slice(front);
+            into[front.len()..count].copy_from_slice(back);
             if !peek {
                 self.incoming.drain(..count);
             }
@@ -228,7 +225,7 @@ impl Stream {
 
     /// Whether bytes that arrive now are answered with RST: nobody will ever receive them.
     pub(super) fn refuses(&self) -> bool {
-        self.orphan || self.phase != Phase::Established || (self.read_shut && self.write_shut)
+        self.phase != Phase::Established || (self.read_shut && self.write_shut)
     }
 
     /// Takes over what fits of a slice.
@@ -244,7 +241,10 @@ impl Stream {
             Family::Unix => self.outgoing.len(),
             _ => self.outgoing.len().min(other.window()),
         };
-        other.incoming.extend(self.outgoing.drain(..count));
+        let (front, back) = front_of(&self.outgoing, count);
+        other.incoming.extend(front);
+        other.incoming.extend(back);
+        self.outgoing.drain(..count);
         if self.family == Family::Unix {
             self.charged += count;
         }
@@ -269,8 +269,10 @@ impl Stream {
             Phase::Established if self.fin_seen => Errno::PIPE,
             Phase::Established => Errno::CONNRESET,
         });
+        // What was never connected has no direction to end.
+        self.read_shut = self.phase == Phase::Established;
+        self.write_shut = true;
         self.phase = Phase::Closed;
-        (self.read_shut, self.write_shut) = (true, true);
         self.outgoing.clear();
     }
 
@@ -278,25 +280,6 @@ impl Stream {
     pub(super) fn peer(&self) -> Result<Address, Errno> {
         let gone = matches!(self.phase, Phase::Fresh | Phase::Connecting | Phase::Closed);
         self.peer.clone().filter(|_| !gone).ok_or(Errno::NOTCONN)
-    }
-}
-
-impl Family {
-    pub(super) fn of(address: &Address) -> Self {
-        match address {
-            Address::Ip(SocketAddr::V4(_)) => Self::V4,
-            Address::Ip(SocketAddr::V6(_)) => Self::V6,
-            Address::Unix(_) => Self::Unix,
-        }
-    }
-
-    /// Whether options of TCP exist here.
-    pub(super) fn check_tcp(self) -> Result<(), Errno> {
-        match self {
-            Self::V4 | Self::V6 => Ok(()),
-            Self::Unix => Err(Errno::OPNOTSUPP),
-            Self::Datagram => Err(Errno::NOPROTOOPT),
-        }
     }
 }
 
@@ -311,6 +294,13 @@ pub(super) fn each_part(parts: &[IoSlice<'_>], mut take: impl FnMut(&[u8]) -> us
         }
     }
     taken
+}
+
+/// The first `count` bytes of a queue, which lie in two places.
+fn front_of(queue: &VecDeque<u8>, count: usize) -> (&[u8], &[u8]) {
+    let (front, back) = queue.as_slices();
+    let cut = count.min(front.len());
+    (&front[..cut], &back[..count - cut])
 }
 
 fn any(ip: IpAddr) -> Address {

@@ -180,10 +180,6 @@ impl World {
         }
     }
 
-    pub(super) fn is_there(&self, id: Id) -> bool {
-        self.sockets.contains_key(id)
-    }
-
     /// What a socket shows now.
     pub(super) fn signs(&self, id: Id) -> Signs {
         self.sockets[id].signs()
@@ -252,6 +248,15 @@ impl World {
                 into.push(lamp);
             }
         }
+    }
+}
+
+#[cfg(test)]
+impl World {
+    /// Nothing is here, and nothing is bound.
+    pub(super) fn assert_empty(&self) {
+        assert_eq!(self.sockets.len(), 0, "sockets are left");
+        self.directory.assert_empty();
     }
 }
 
