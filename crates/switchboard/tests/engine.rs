@@ -5,8 +5,8 @@ mod rig;
 
 use std::io::{self, IoSlice};
 
-use rig::{Rig, assert_error, datagram, on_every_engine, pattern, ready, send, spin_until};
-use switchboard::engine::{Close, Direction, Done, Op, Submitted, Work};
+use rig::{Rig, assert_error, datagram, on_every_engine, on_every_kernel, pattern, ready, send, spin_until};
+use switchboard::engine::{Close, Direction, Done, Op, Plan, Submitted, Work};
 
 on_every_engine! {
     a_datagram_may_be_asked_for_whatever_its_length,
@@ -16,6 +16,19 @@ on_every_engine! {
     a_gentle_close_of_what_still_connects_sends_what_was_submitted,
     a_gentle_close_ends_at_once_what_only_waits_for_its_sends,
     c13_an_unwanted_result_that_panics_when_dropped_ends_nothing,
+}
+
+on_every_kernel! {
+    an_adopted_stream_that_has_no_peer_yet_is_connected,
+}
+
+fn an_adopted_stream_that_has_no_peer_yet_is_connected(rig: &mut Rig) {
+    use rustix::net::{AddressFamily, SocketType, socket};
+    let (listener, address) = rig.listener();
+    let fresh = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    let client = rig.open(Plan::Adopt(fresh.into())).unwrap();
+    assert!(matches!(rig.run(Op::Connect { socket: client, to: address }), Ok(Done::Connected)));
+    rig.accept(listener);
 }
 
 fn a_datagram_may_be_asked_for_whatever_its_length(rig: &mut Rig) {

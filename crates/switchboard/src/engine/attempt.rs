@@ -105,8 +105,7 @@ impl<K: Kernel> Sockets<K> {
             }
             answer => {
                 slot.connecting = false;
-                // Connected already, it stays so, although another attempt is refused.
-                slot.connected |= answer.is_ok();
+                slot.connected = answer.is_ok();
                 Some(answer.map(|()| Done::Connected))
             }
         }

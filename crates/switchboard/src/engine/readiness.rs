@@ -264,8 +264,9 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn open(&mut self, plan: Plan) -> io::Result<Socket> {
-        let connected = !matches!(plan, Plan::Stream { .. });
+        let adopted = matches!(plan, Plan::Adopt(_));
         let (socket, kind) = self.sockets.kernel.open(plan)?;
+        let connected = adopted && self.sockets.kernel.ask(socket, Question::Peer).is_ok();
         self.sockets.slots.insert(socket, Slot::new(kind, connected));
         Ok(socket)
     }

@@ -85,7 +85,9 @@ impl System {
     /// A kind of native socket: lamps are edges where the mechanism has them.
     fn kind(&self, role: Role, tcp: bool) -> Kind {
         let mode = if self.selector.supports(Mode::Edge) { Mode::Edge } else { Mode::Oneshot };
-        Kind { role, mode, short_is_dry: tcp && role == Role::Stream }
+        // Where urgent data is not told of, a receive may be short because of it and no edge follow.
+        let tells_urgent_data = self.selector.mechanism() != Mechanism::Kqueue;
+        Kind { role, mode, short_is_dry: tcp && role == Role::Stream && tells_urgent_data }
     }
 
     fn adopt_owned(&mut self, descriptor: OwnedFd) -> io::Result<(Socket, Kind)> {
