@@ -124,11 +124,13 @@ impl EventLoop {
         }
     }
 
-    /// The engine, borrowed.
+    /// The engine, borrowed: for one call at a time.
     ///
     /// # Panics
     ///
-    /// When it is borrowed already, so let go of it before anything else is asked of the loop.
+    /// When it is borrowed already. Everything else asked of the loop borrows it for a moment, too, so let go of it
+    /// first. Mind that in `match event_loop.engine().submit(op) { … }`, and in `if let`, it is borrowed to the end of
+    /// the block; a `let` before it ends the borrow.
     #[must_use]
     pub fn engine(&self) -> RefMut<'_, Box<dyn Engine>> {
         self.core.engine.borrow_mut()
@@ -153,6 +155,7 @@ impl EventLoop {
     ///
     /// As [`turn`](Self::turn).
     pub fn run(&self) -> io::Result<()> {
+        self.check_not_turning()?;
         self.core.stopped.set(false);
         while !self.core.stopped.get() && self.has_more() {
             self.turn(None)?;
@@ -171,21 +174,15 @@ impl EventLoop {
     ///
     /// What [`Engine::wait`] answers, and [`io::ErrorKind::Deadlock`] when called from a callback of this loop.
     pub fn turn(&self, longest: Option<Duration>) -> io::Result<()> {
-        let core = &*self.core;
-        if core.turning.replace(true) {
-            let message = "a callback cannot turn its own loop: return from it, or use `soon`";
-            return Err(io::Error::new(io::ErrorKind::Deadlock, message));
+        self.check_not_turning()?;
+        let _turning = Turning::begin(&self.core.turning);
+        self.wait(longest)?;
+        self.settle();
+        let count = self.core.ready.borrow().len();
+        for _ in 0..count {
+            self.run_one();
         }
-        let result = self.wait(longest);
-        if result.is_ok() {
-            self.settle();
-            let count = core.ready.borrow().len();
-            for _ in 0..count {
-                self.run_one();
-            }
-        }
-        core.turning.set(false);
-        result
+        Ok(())
     }
 
     /// How long a host may sleep before it calls [`turn`](Self::turn).
@@ -269,6 +266,14 @@ impl EventLoop {
 
 /// The phases of a pass.
 impl EventLoop {
+    fn check_not_turning(&self) -> io::Result<()> {
+        if !self.core.turning.get() {
+            return Ok(());
+        }
+        let message = "a callback cannot turn its own loop: return from it, or use `soon`";
+        Err(io::Error::new(io::ErrorKind::Deadlock, message))
+    }
+
     fn wait(&self, longest: Option<Duration>) -> io::Result<()> {
         let core = &*self.core;
         let until = match self.next() {
@@ -306,7 +311,7 @@ impl EventLoop {
     fn run_one(&self) {
         let Some(first) = self.core.ready.borrow_mut().pop_front() else { return };
         self.protect(|| match first {
-            Ready::Callback(key) => self.call(key, Ok(0)),
+            Ready::Callback(key) => self.call(key, Ok(1)),
             Ready::Finished(ticket) => self.complete(ticket),
         });
     }
@@ -373,6 +378,24 @@ impl EventLoop {
 
     fn upgrade(core: &Weak<Core>) -> Option<Self> {
         core.upgrade().map(|core| Self { core })
+    }
+}
+
+/// A pass under way; over when this is dropped, however it ends.
+struct Turning<'a> {
+    turning: &'a Cell<bool>,
+}
+
+impl<'a> Turning<'a> {
+    fn begin(turning: &'a Cell<bool>) -> Self {
+        turning.set(true);
+        Self { turning }
+    }
+}
+
+impl Drop for Turning<'_> {
+    fn drop(&mut self) {
+        self.turning.set(false);
     }
 }
 

@@ -9,7 +9,7 @@ use std::net::Shutdown;
 
 use rustix::io::Errno;
 
-use super::error::{stale, would_block};
+use super::error::{cut_off, stale, would_block};
 use super::kernel::{Kernel, Role};
 use super::slot::{Slot, Slots};
 use super::{Address, Direction, Done, Lease, Op, Pool, Socket};
@@ -168,7 +168,8 @@ impl<K: Kernel> Sockets<K> {
                 }
                 Err(error) if would_block(&error) => return None,
                 Err(error) => {
-                    self.slots[socket].sent = 0;
+                    let slot = &mut self.slots[socket];
+                    slot.cut |= std::mem::take(&mut slot.sent) > 0;
                     return Some(Err(error));
                 }
             }
@@ -180,6 +181,9 @@ impl<K: Kernel> Sockets<K> {
         let parts = &parts[..parts.len().min(MOST_SLICES)];
         let wanted = parts.iter().map(|part| part.len()).sum();
         let slot = &mut self.slots[socket];
+        if slot.cut {
+            return Err(cut_off());
+        }
         match self.kernel.send(socket, parts) {
             Ok(count) => {
                 slot.note_moved(Direction::Write, count, wanted);

@@ -25,6 +25,11 @@ pub(super) fn released() -> io::Error {
     io::Error::new(io::ErrorKind::ConnectionAborted, "the socket was released while this waited on it")
 }
 
+pub(super) fn cut_off() -> io::Error {
+    let message = "an earlier send failed half-way, and nothing can follow what was sent of it";
+    io::Error::new(io::ErrorKind::BrokenPipe, message)
+}
+
 /// An error that says the same.
 pub(super) fn copy(error: &io::Error) -> io::Error {
     match error.raw_os_error() {

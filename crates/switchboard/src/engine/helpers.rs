@@ -56,10 +56,12 @@ impl Helpers {
             if let Err(error) = started {
                 state.threads -= 1;
                 if state.threads == 0 {
-                    // With no thread at all the work would never be done.
-                    state.queue.pop_back();
+                    // With no thread at all the work would never be done. It is a user's: dropped without the lock.
+                    let job = state.queue.pop_back();
                     state.done.push((ticket, Err(error)));
                     self.shared.bell.ring();
+                    drop(state);
+                    drop(job);
                 }
             }
         }

@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub(super) connected: bool,
     /// Bytes sent so far of the send at the front of the write lane.
     pub(super) sent: usize,
+    /// A send failed half-way: nothing can follow what was sent of it (law 4).
+    pub(super) cut: bool,
     /// The peer ended its side, and all it sent was received.
     pub(super) ended: bool,
     /// The error that broke the connection. The kernel tells it to one caller; all others would see a clean end.
@@ -64,6 +66,7 @@ impl Slot {
             connecting: false,
             connected,
             sent: 0,
+            cut: false,
             ended: false,
             broken: None,
             closing: None,
@@ -139,6 +142,7 @@ impl Slot {
 
     /// Every ticket that waits, read side first; none waits any more.
     pub(super) fn strand(&mut self) -> VecDeque<Ticket> {
+        self.cut |= mem::take(&mut self.sent) > 0;
         let mut all = mem::take(&mut self.read.waiting);
         all.append(&mut self.write.waiting);
         all
