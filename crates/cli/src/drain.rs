@@ -5,13 +5,15 @@
 //! [`GRACE`], and are then cut off. It is over when nobody is connected and the last gentle close is done.
 //! A second signal cuts all off at once.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use switchboard::EventLoop;
+use switchboard::engine::Socket;
 use switchboard::event_loop::Acceptor;
 
 use crate::clients::{Clients, CutOff};
@@ -30,6 +32,8 @@ struct Inner {
     /// All who were still connected have been cut off.
     cut_off: Cell<bool>,
     code: Cell<u8>,
+    /// When each connection was last active, and how many looks ago that was noticed.
+    looks: RefCell<BTreeMap<Socket, (Instant, u32)>>,
 }
 
 impl Drain {
@@ -41,6 +45,7 @@ impl Drain {
             signals: Cell::new(0),
             cut_off: Cell::new(false),
             code: Cell::new(0),
+            looks: RefCell::default(),
         });
         for (number, name) in [(2_u8, "SIGINT"), (15, "SIGTERM")] {
             let inner = Rc::clone(&inner);
@@ -60,8 +65,12 @@ impl Drain {
     /// Whether nothing is left to wait for.
     pub(crate) fn is_over(&self, event_loop: &EventLoop) -> bool {
         let inner = &self.inner;
-        let is_drained =
-            || inner.signals.get() > 0 && inner.clients.is_empty() && event_loop.engine().closing() == 0;
+        let is_drained = || {
+            inner.signals.get() > 0
+                && !inner.acceptor.is_open()
+                && inner.clients.is_empty()
+                && event_loop.engine().closing() == 0
+        };
         inner.cut_off.get() || is_drained()
     }
 
@@ -89,23 +98,29 @@ impl Inner {
     }
 
     fn begin(self: &Rc<Self>, event_loop: &EventLoop) {
-        let since = event_loop.now();
-        self.close_the_quiet(event_loop, since);
+        self.close_the_quiet(event_loop);
         let this = Rc::clone(self);
         event_loop.later(GRACE, move |event_loop| this.cut_off(event_loop));
     }
 
-    /// Closes those who are quiet, now and again. What was on its way when the signal came has time to arrive.
-    fn close_the_quiet(self: &Rc<Self>, event_loop: &EventLoop, since: Instant) {
-        let now = event_loop.now();
+    /// Closes those who are quiet, now and again. Quiet is who was found unchanged by some looks in a row: between
+    /// two of them the loop has waited, and taken in what had arrived. Mere time would not do: a process that was
+    /// stopped for a while finds all of it over, and its clients' bytes unread.
+    fn close_the_quiet(self: &Rc<Self>, event_loop: &EventLoop) {
+        let mut looks = self.looks.borrow_mut();
         for connection in self.clients.connected() {
-            let quiet_since = connection.active().max(since);
-            if connection.buffered() == 0 && now.saturating_duration_since(quiet_since) >= QUIET {
+            let look = looks.entry(connection.socket()).or_insert((connection.active(), 0));
+            if look.0 != connection.active() || connection.buffered() > 0 {
+                *look = (connection.active(), 0);
+            } else if look.1 < LOOKS {
+                look.1 += 1;
+            } else {
                 connection.close();
             }
         }
+        drop(looks);
         let this = Rc::clone(self);
-        event_loop.later(LOOK_EVERY, move |event_loop| this.close_the_quiet(event_loop, since));
+        event_loop.later(LOOK_EVERY, move |event_loop| this.close_the_quiet(event_loop));
     }
 
     /// Resets all who are left, and is over once they have been told.
@@ -121,8 +136,8 @@ impl Inner {
 /// How long those who are not quiet may go on.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// With nothing received for so long, and nothing waiting to be sent, a connection is quiet.
-const QUIET: Duration = Duration::from_millis(100);
+/// How often a connection must be found unchanged to be quiet.
+const LOOKS: u32 = 5;
 
 /// How often it is looked who is quiet.
 const LOOK_EVERY: Duration = Duration::from_millis(20);

@@ -15,7 +15,7 @@ use crate::error::reason;
 /// Begins to echo to a client.
 pub(crate) fn start(event_loop: &EventLoop, clients: &Rc<Clients>, socket: Socket, peer: Address) {
     tracing::info!("{peer} connected");
-    let echo = Echo { clients: Rc::clone(clients), bytes_in: 0, waiting: 0 };
+    let echo = Echo { clients: Rc::clone(clients), bytes_in: 0 };
     let connection = Connection::start(event_loop, socket, peer, echo);
     clients.add(connection);
 }
@@ -24,8 +24,6 @@ pub(crate) fn start(event_loop: &EventLoop, clients: &Rc<Clients>, socket: Socke
 struct Echo {
     clients: Rc<Clients>,
     bytes_in: u64,
-    /// How much of it waited to be sent back when that was last looked at.
-    waiting: usize,
 }
 
 impl Handler for Echo {
@@ -34,7 +32,6 @@ impl Handler for Echo {
         if let Err(error) = connection.send(data) {
             connection.abort(error);
         }
-        self.waiting = connection.buffered();
     }
 
     fn on_end(&mut self, connection: &Connection) {
@@ -43,9 +40,7 @@ impl Handler for Echo {
     }
 
     fn on_close(&mut self, connection: &Connection, reason_to_close: io::Result<()>) {
-        let (peer, bytes_in) = (connection.peer(), self.bytes_in);
-        // What waited when it failed may have gone out in part; it counts as not sent.
-        let bytes_out = bytes_in - if reason_to_close.is_ok() { 0 } else { self.waiting as u64 };
+        let (peer, bytes_in, bytes_out) = (connection.peer(), self.bytes_in, connection.sent());
         self.clients.remove(connection, |totals| {
             totals.bytes_in += bytes_in;
             totals.bytes_out += bytes_out;

@@ -53,6 +53,8 @@ struct Inner {
     unsent: RefCell<Vec<u8>>,
     /// Bytes that wait, those of the send under way included.
     buffered: Cell<usize>,
+    /// Bytes the kernel has taken over.
+    sent: Cell<u64>,
     state: Cell<State>,
     /// Others have their turn, and it receives again in the next pass.
     queued: Cell<bool>,
@@ -100,6 +102,12 @@ impl Connection {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.inner.buffered.get()
+    }
+
+    /// Bytes that the kernel has taken over, in all.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.inner.sent.get()
     }
 
     /// The pass in which bytes last went either way.
@@ -172,6 +180,7 @@ impl Inner {
             sending: Cell::new(None),
             unsent: RefCell::default(),
             buffered: Cell::new(0),
+            sent: Cell::new(0),
             state: Cell::new(State::Open),
             queued: Cell::new(false),
             active: Cell::new(active),
@@ -245,7 +254,7 @@ impl Inner {
             let tried = event_loop.engine().try_send(self.socket, &[IoSlice::new(bytes)]);
             match tried {
                 Ok(count) => {
-                    self.active.set(event_loop.now());
+                    self.count_sent(event_loop, count);
                     bytes = &bytes[count..];
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -275,15 +284,27 @@ impl Inner {
     fn sent(self: &Rc<Self>, event_loop: &EventLoop, outcome: Result<Done, Failed>) {
         match outcome {
             Ok(Done::Sent { bytes, .. }) => {
-                self.active.set(event_loop.now());
+                self.count_sent(event_loop, bytes);
                 self.buffered.set(self.buffered.get() - bytes);
             }
             Ok(_) => {}
-            Err(failed) => return self.finish(event_loop, Err(failed.error), Close::Now),
+            Err(failed) => {
+                if let Some(Op::Send { parts, .. }) = &failed.op {
+                    let unsent: usize = parts.iter().map(|part| part.len()).sum();
+                    let waited = self.buffered.get() - self.unsent.borrow().len();
+                    self.count_sent(event_loop, waited.saturating_sub(unsent));
+                }
+                return self.finish(event_loop, Err(failed.error), Close::Now);
+            }
         }
         if self.state.get() == State::Closing && self.buffered.get() == 0 {
             self.finish(event_loop, Ok(()), Close::GENTLY);
         }
+    }
+
+    fn count_sent(&self, event_loop: &EventLoop, count: usize) {
+        self.active.set(event_loop.now());
+        self.sent.set(self.sent.get() + count as u64);
     }
 
     fn stop_receiving(&self, event_loop: &EventLoop) {
