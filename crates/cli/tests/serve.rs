@@ -27,6 +27,7 @@ on_every_engine!(
     what_is_under_way_at_a_signal_is_finished,
     what_came_before_a_signal_is_served_even_if_it_was_not_seen_yet,
     what_comes_just_after_a_signal_is_served_too,
+    what_comes_while_a_draining_server_is_stopped_is_served,
     a_client_that_reads_late_gets_all_that_was_under_way_at_a_signal,
     those_who_cannot_finish_are_cut_off_when_the_time_is_over,
     a_second_signal_ends_the_server_at_once,
@@ -201,6 +202,22 @@ fn what_came_before_a_signal_is_served_even_if_it_was_not_seen_yet(engine: &str)
     let ended = server.end();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("101 connections accepted, 101 finished"), "{}", ended.stderr);
+}
+
+fn what_comes_while_a_draining_server_is_stopped_is_served(engine: &str) {
+    let server = Server::start(&["--listen", "127.0.0.1:0", "--engine", engine, "-v"]);
+    let client = server.connect();
+    assert_echoes(&client, b"hello");
+    server.signal(Signal::TERM);
+    server.wait_for_log("accepting no more");
+    server.signal(Signal::STOP);
+    (&client).write_all(b"while it is stopped").unwrap();
+    // For longer than a client must be quiet to be closed.
+    thread::sleep(Duration::from_millis(300));
+    server.signal(Signal::CONT);
+    assert_ends_after(&client, b"while it is stopped");
+    drop(client);
+    assert_eq!(server.end().code, Some(0));
 }
 
 fn what_comes_just_after_a_signal_is_served_too(engine: &str) {
