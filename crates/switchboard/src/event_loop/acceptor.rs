@@ -53,7 +53,7 @@ impl Acceptor {
     }
 
     /// Empties the queue of those who have connected already, then closes the listener. Bounded, so that a flood
-    /// of new ones cannot keep it from ending.
+    /// of new ones cannot keep it from ending. Called by the acceptor's own callback, it does so in the next pass.
     pub fn stop(&self, event_loop: &EventLoop) {
         let inner = &self.inner;
         if inner.stopped.replace(true) {
@@ -62,12 +62,25 @@ impl Acceptor {
         if let Some(ticket) = inner.ticket.take() {
             event_loop.withdraw(ticket);
         }
+        if inner.on_connection.try_borrow_mut().is_ok() {
+            inner.empty(event_loop);
+        } else {
+            // The callback itself stops it, and cannot be called with the others before it has returned.
+            let inner = Rc::clone(inner);
+            event_loop.soon(move |event_loop| inner.empty(event_loop));
+        }
+    }
+}
+
+impl Inner {
+    /// Takes all of the queue, and closes the listener.
+    fn empty(&self, event_loop: &EventLoop) {
         for _ in 0..MOST_QUEUED {
-            let op = Op::Accept { socket: inner.listener, wait: false };
+            let op = Op::Accept { socket: self.listener, wait: false };
             // Not a temporary of the `match`: the callback may need the engine.
             let submitted = event_loop.engine().submit(op);
             match submitted {
-                Submitted::Done(Ok(Done::Accepted { socket, peer })) => inner.call(event_loop, socket, peer),
+                Submitted::Done(Ok(Done::Accepted { socket, peer })) => self.call(event_loop, socket, peer),
                 Submitted::Done(Err(failed)) if is_transient(&failed.error) => {}
                 Submitted::Done(_) => break,
                 Submitted::Pending(ticket) => {
@@ -76,11 +89,9 @@ impl Acceptor {
                 }
             }
         }
-        event_loop.engine().close(inner.listener, Close::Now);
+        event_loop.engine().close(self.listener, Close::Now);
     }
-}
 
-impl Inner {
     fn accept(self: &Rc<Self>, event_loop: &EventLoop) {
         for _ in 0..ACCEPTS_PER_TURN {
             if self.stopped.get() {
