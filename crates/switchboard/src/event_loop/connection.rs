@@ -229,8 +229,9 @@ impl Inner {
         }
         self.buffered.set(self.buffered.get() + bytes.len());
         self.unsent.borrow_mut().extend_from_slice(bytes);
-        self.paused.set(self.buffered.get() > PAUSE_ABOVE);
         self.flush(event_loop);
+        // After the flush: what the engine took at once is told by no later completion, which would end the pause.
+        self.paused.set(self.buffered.get() > PAUSE_ABOVE);
     }
 
     /// Hands what waits to the engine, unless it has not done with the last.
