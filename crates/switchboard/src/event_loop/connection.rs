@@ -54,6 +54,8 @@ struct Inner {
     state: Cell<State>,
     /// Nothing more is received until less waits to be sent.
     paused: Cell<bool>,
+    /// The next pass will receive.
+    queued: Cell<bool>,
     active: Cell<Instant>,
 }
 
@@ -86,10 +88,10 @@ impl Connection {
             buffered: Cell::new(0),
             state: Cell::new(State::Open),
             paused: Cell::new(false),
+            queued: Cell::new(false),
             active: Cell::new(event_loop.now()),
         });
-        let first = Rc::clone(&inner);
-        event_loop.soon(move |event_loop| first.receive(event_loop));
+        inner.receive_soon(event_loop);
         Self { inner }
     }
 
@@ -176,7 +178,8 @@ impl Inner {
     /// Receives until nothing is there, too much waits to be sent, or others are to have their turn.
     fn receive(self: &Rc<Self>, event_loop: &EventLoop) {
         for _ in 0..RECEIVES_PER_TURN {
-            if self.state.get() != State::Open || self.paused.get() || self.receiving.get().is_some() {
+            let waits = self.receiving.get().is_some() || self.queued.get();
+            if self.state.get() != State::Open || self.paused.get() || waits {
                 return;
             }
             let op = Op::Recv { socket: self.socket, max: usize::MAX, peek: false };
@@ -185,8 +188,17 @@ impl Inner {
                 Submitted::Done(outcome) => self.received(event_loop, outcome),
             }
         }
+        self.receive_soon(event_loop);
+    }
+
+    /// Receives in the next pass, and not before: whoever has had its turn in this one has had it.
+    fn receive_soon(self: &Rc<Self>, event_loop: &EventLoop) {
+        self.queued.set(true);
         let this = Rc::clone(self);
-        event_loop.soon(move |event_loop| this.receive(event_loop));
+        event_loop.soon(move |event_loop| {
+            this.queued.set(false);
+            this.receive(event_loop);
+        });
     }
 
     fn received(self: &Rc<Self>, event_loop: &EventLoop, outcome: Result<Done, Failed>) {
