@@ -24,9 +24,11 @@ on_every_engine! {
     f3_a_send_that_found_no_room_is_sent_whole,
     f3_a_connection_that_found_no_room_for_a_moment_goes_on_receiving,
     f1_the_rest_of_a_partial_send_keeps_its_place,
+    a_send_between_the_end_of_another_and_its_telling_keeps_its_place,
     c11_a_flood_leaves_others_their_turn,
     c11_a_flood_gets_no_more_turns_by_sending,
     a_pause_ends_when_the_peer_reads,
+    a_send_that_ends_leaves_the_receive_under_way,
     active_is_the_pass_in_which_bytes_went_either_way,
 }
 
@@ -173,6 +175,34 @@ fn f1_the_rest_of_a_partial_send_keeps_its_place(network: &Network) {
     assert!(arrived == all, "{} bytes arrived of {}", arrived.len(), all.len());
 }
 
+/// The engine is done with one piece, but has not told the connection, which still has the next one.
+fn a_send_between_the_end_of_another_and_its_telling_keeps_its_place(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    event_loop.engine().set(ours, Setting::SendBuffer(4 << 10)).unwrap();
+    let (connection, _seen) = recorded(&event_loop, ours);
+    let (mut sent, mut arrived, mut away) = (Vec::new(), Vec::new(), vec![0; 1 << 20]);
+    for round in 0..10_u8 {
+        for piece in 0..3 {
+            let bytes = vec![round * 4 + piece; 40_000];
+            connection.send(&bytes).unwrap();
+            sent.extend_from_slice(&bytes);
+        }
+        while connection.buffered() > 0 {
+            let (connection, byte) = (connection.clone(), round * 4 + 3);
+            sent.push(byte);
+            // It runs before the completions that this pass finds.
+            event_loop.soon(move |_| connection.send(&[byte]).unwrap());
+            let count = event_loop.engine().try_recv(theirs, &mut away).unwrap_or(0);
+            arrived.extend_from_slice(&away[..count]);
+            event_loop.turn(Some(Duration::ZERO)).unwrap();
+        }
+    }
+    connection.close();
+    arrived.append(&mut receive_all(&event_loop, theirs).0);
+    assert!(arrived == sent, "{} bytes arrived of {}, in some order", arrived.len(), sent.len());
+}
+
 fn c11_a_flood_leaves_others_their_turn(network: &Network) {
     let (event_loop, faults) = network.faulty();
     let (ours, _theirs) = pair(&mut **event_loop.engine());
@@ -281,4 +311,25 @@ fn active_is_the_pass_in_which_bytes_went_either_way(network: &Network) {
         connection.buffered() == 0
     });
     assert!(connection.active() > filled);
+}
+
+/// With little waiting there is no pause: a receive is under way, and must not be begun twice.
+fn a_send_that_ends_leaves_the_receive_under_way(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let (connection, seen) = recorded(&event_loop, ours);
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    while connection.buffered() == 0 {
+        connection.send(&pattern(10 << 10)).unwrap();
+    }
+    until(&event_loop, "all that waited is sent", || {
+        event_loop.engine().try_recv(theirs, &mut [0; 64 << 10]).ok();
+        connection.buffered() == 0
+    });
+    let mut expected = Vec::new();
+    for word in [b"one", b"two"] {
+        event_loop.engine().try_send(theirs, &[IoSlice::new(word)]).unwrap();
+        expected.extend_from_slice(word);
+        until(&event_loop, "it receives", || *seen.data.borrow() == expected);
+    }
 }

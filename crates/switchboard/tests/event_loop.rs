@@ -36,6 +36,7 @@ on_every_engine! {
     a_wait_that_failed_can_be_tried_again_and_loses_nothing,
     what_finished_is_told_once,
     a_timer_is_not_early_by_the_passes_own_time,
+    a_timer_that_is_due_takes_none_along,
     times_count_from_this_very_moment,
     next_is_the_first_of_timers_and_what_the_engine_has_to_do,
     run_goes_on_while_a_socket_closes_gently,
@@ -367,12 +368,18 @@ fn a_timer_is_not_early_by_the_passes_own_time(network: &Network) {
     assert!(log.borrow().is_empty(), "by the pass's time it is not due");
     turn(&event_loop);
     assert_eq!(*log.borrow(), ["an hour", "and a bit"]);
-    // Neither does one that is due take along those that are not yet.
-    let base = event_loop.now();
-    event_loop.at(base, note(&log, "due"));
-    event_loop.at(base + Duration::from_millis(900), note(&log, "not due"));
-    turn(&event_loop);
-    assert_eq!(log.borrow().last(), Some(&"due"));
+}
+
+fn a_timer_that_is_due_takes_none_along(network: &Network) {
+    let event_loop = network.event_loop();
+    let base = event_loop.now() + Duration::from_millis(1);
+    let ran = Rc::new(RefCell::new(Vec::new()));
+    for micros in [0, 300, 600, 900] {
+        let (due, ran) = (base + Duration::from_micros(micros), Rc::clone(&ran));
+        event_loop.at(due, move |event_loop| ran.borrow_mut().push(event_loop.now() >= due));
+    }
+    event_loop.run().unwrap();
+    assert_eq!(*ran.borrow(), [true; 4], "none is early");
 }
 
 fn times_count_from_this_very_moment(network: &Network) {

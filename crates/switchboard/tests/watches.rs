@@ -19,7 +19,27 @@ on_every_engine! {
     a_watch_of_a_closed_socket_hears_so_and_ends,
     a_socket_with_room_is_writable_every_pass,
     a_watch_that_cancels_itself_is_over,
+    a_watch_that_cancelled_itself_waits_for_nothing,
     a_watch_that_panicked_is_not_called_again,
+}
+
+fn a_watch_that_cancelled_itself_waits_for_nothing(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let (done, itself) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(None)));
+    let (end, own) = (Rc::clone(&done), Rc::clone(&itself));
+    itself.set(Some(event_loop.on_readable(ours, move |event_loop, _| {
+        let mut some = [0; 10];
+        // Dry after this, so that another wait would last.
+        if event_loop.engine().try_recv(ours, &mut some).is_ok() {
+            end.set(event_loop.cancel(own.get().unwrap()));
+        }
+    })));
+    event_loop.engine().try_send(theirs, &[io::IoSlice::new(b"x")]).unwrap();
+    until(&event_loop, "the call", || done.get());
+    // A run would wait for whatever is left.
+    assert!(format!("{event_loop:?}").contains("callbacks: 0, operations: 0"), "{event_loop:?}");
+    event_loop.run().unwrap();
 }
 
 fn a_watch_that_panicked_is_not_called_again(network: &Network) {
