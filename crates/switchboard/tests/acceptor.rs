@@ -12,7 +12,7 @@ use std::time::Duration;
 use network::{Network, complete, listener, on_every_engine, until};
 use rustix::io::Errno;
 use switchboard::EventLoop;
-use switchboard::engine::{Address, Op, Plan, Socket};
+use switchboard::engine::{Address, Close, Op, Plan, Socket};
 use switchboard::event_loop::{Acceptor, Next};
 
 on_every_engine! {
@@ -38,7 +38,11 @@ fn accepting(event_loop: &EventLoop, clients: usize) -> (Acceptor, Rc<Cell<usize
     let (listener, address) = listener(&mut **event_loop.engine());
     let accepted = Rc::new(Cell::new(0));
     let count = Rc::clone(&accepted);
-    let acceptor = Acceptor::start(event_loop, listener, move |_, _, _| count.set(count.get() + 1));
+    let acceptor = Acceptor::start(event_loop, listener, move |event_loop, socket, _| {
+        // The engine is free while it is called.
+        event_loop.engine().close(socket, Close::Now);
+        count.set(count.get() + 1);
+    });
     let sockets = (0..clients).map(|_| {
         let socket = event_loop.engine().open(Plan::Stream { like: address.clone() }).unwrap();
         let connecting = event_loop.engine().submit(Op::Connect { socket, to: address.clone() });

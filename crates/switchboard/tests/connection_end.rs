@@ -128,6 +128,7 @@ fn what_arrives_after_a_close_is_told_to_nobody(network: &Network) {
     let (connection, seen) = recorded(&event_loop, ours);
     fill(&event_loop, &connection);
     connection.close();
+    assert_eq!(connection.send(b"more").unwrap_err().kind(), io::ErrorKind::NotConnected);
     event_loop.engine().try_send(theirs, &[IoSlice::new(b"too late")]).unwrap();
     assert_eq!(receive_all(&event_loop, theirs).1, None);
     event_loop.engine().close(theirs, Close::Now);
