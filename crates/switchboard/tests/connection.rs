@@ -1,121 +1,41 @@
-//! Connections and acceptors that call back, on every engine.
+//! Connections that call back, on every engine.
 #![allow(clippy::disallowed_methods, reason = "tests use the real clock and threads")]
 
 mod network;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use network::{Network, listener, on_every_engine, pair};
+use network::recorder::{fill, pattern, peer, receive_all, recorded};
+use network::{Network, complete, on_every_engine, pair, until};
 use switchboard::EventLoop;
-use switchboard::engine::{
-    Address, Close, Done, Failed, Lease, Op, Plan, Question, Setting, Socket, Submitted,
-};
-use switchboard::event_loop::{Acceptor, Connection, Handler};
+use switchboard::engine::{Close, Done, Lease, Op, Setting, Socket};
+use switchboard::event_loop::Connection;
 
 on_every_engine! {
     an_echo_of_megabytes_comes_back_whole_and_before_the_end,
     a_peer_that_never_reads_stops_itself,
     f2_a_send_past_the_bound_is_refused_whole,
     one_send_may_be_larger_than_the_bound,
-    close_sends_all_that_waits_first,
-    e8_a_reply_arrives_whole_although_its_reader_said_more,
-    b12_a_reset_is_told_as_one_and_once,
-    a_connection_that_ended_refuses_to_send,
-    abort_resets_and_tells_why,
-    c13_a_handler_that_panics_loses_its_connection_and_no_other,
-    an_acceptor_takes_many_in_their_turn,
-    an_acceptor_empties_its_queue_before_it_stops,
-    an_acceptor_survives_a_callback_that_panics,
     a_reply_in_small_pieces_keeps_its_order,
-    a_connection_that_ended_and_was_let_go_is_closed,
-    a_closed_connection_drops_its_handler_even_if_that_holds_it,
-}
-
-/// What a connection called back.
-#[derive(Default)]
-struct Seen {
-    data: RefCell<Vec<u8>>,
-    closed: RefCell<Vec<Result<(), io::ErrorKind>>>,
-}
-
-struct Recorder(Rc<Seen>);
-
-impl Handler for Recorder {
-    fn on_data(&mut self, _: &Connection, data: &[u8]) {
-        self.0.data.borrow_mut().extend_from_slice(data);
-    }
-
-    fn on_close(&mut self, _: &Connection, reason: io::Result<()>) {
-        self.0.closed.borrow_mut().push(reason.map_err(|error| error.kind()));
-    }
-}
-
-fn recorded(event_loop: &EventLoop, socket: Socket) -> (Connection, Rc<Seen>) {
-    let seen = Rc::new(Seen::default());
-    let connection = Connection::start(event_loop, socket, peer(), Recorder(Rc::clone(&seen)));
-    (connection, seen)
+    f3_a_send_that_found_no_room_is_sent_whole,
+    f3_a_connection_that_found_no_room_for_a_moment_goes_on_receiving,
+    f1_the_rest_of_a_partial_send_keeps_its_place,
+    a_send_between_the_end_of_another_and_its_telling_keeps_its_place,
+    c11_a_flood_leaves_others_their_turn,
+    c11_a_flood_gets_no_more_turns_by_sending,
+    a_pause_ends_when_the_peer_reads,
+    a_send_that_ends_leaves_the_receive_under_way,
+    active_is_the_pass_in_which_bytes_went_either_way,
 }
 
 fn echo(event_loop: &EventLoop, socket: Socket) -> Connection {
     Connection::start(event_loop, socket, peer(), |connection: &Connection, data: &[u8]| {
         connection.send(data).expect("an echo never outruns its bound");
     })
-}
-
-fn peer() -> Address {
-    "127.0.0.1:1".parse().unwrap()
-}
-
-fn pattern(length: usize) -> Vec<u8> {
-    (0..length).map(|at| (at * 31 + at / 251) as u8).collect()
-}
-
-/// Turns the loop until the condition holds.
-fn until(event_loop: &EventLoop, what: &str, mut holds: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !holds() {
-        assert!(begun.elapsed() < Duration::from_secs(20), "did not come about: {what}");
-        event_loop.turn(Some(Duration::from_millis(10))).unwrap();
-    }
-}
-
-/// Turns the loop until the operation is done.
-fn finish(event_loop: &EventLoop, op: Op) -> Result<Done, Failed> {
-    // Not in the `match` itself: it would hold the engine.
-    let submitted = event_loop.engine().submit(op);
-    let ticket = match submitted {
-        Submitted::Done(outcome) => return outcome,
-        Submitted::Pending(ticket) => ticket,
-    };
-    let mut outcome = None;
-    until(event_loop, "the end of an operation", || {
-        let taken = event_loop.engine().take(ticket);
-        match taken {
-            Err(failed) if failed.error.kind() == io::ErrorKind::WouldBlock => false,
-            taken => {
-                outcome = Some(taken);
-                true
-            }
-        }
-    });
-    outcome.expect("it was done")
-}
-
-/// Receives until the end, or the error that it ends with.
-fn receive_all(event_loop: &EventLoop, socket: Socket) -> (Vec<u8>, Option<io::ErrorKind>) {
-    let mut all = Vec::new();
-    loop {
-        match finish(event_loop, Op::Recv { socket, max: usize::MAX, peek: false }) {
-            Ok(Done::Received { lease }) if lease.is_empty() => return (all, None),
-            Ok(Done::Received { lease }) => all.extend_from_slice(&lease),
-            Ok(other) => panic!("not a receive: {other:?}"),
-            Err(failed) => return (all, Some(failed.error.kind())),
-        }
-    }
 }
 
 fn an_echo_of_megabytes_comes_back_whole_and_before_the_end(network: &Network) {
@@ -190,142 +110,6 @@ fn one_send_may_be_larger_than_the_bound(network: &Network) {
     assert_eq!(*seen.closed.borrow(), [Ok(())]);
 }
 
-fn close_sends_all_that_waits_first(network: &Network) {
-    let event_loop = network.event_loop();
-    let (ours, theirs) = pair(&mut **event_loop.engine());
-    event_loop.engine().set(ours, Setting::SendBuffer(4 << 10)).unwrap();
-    let (connection, seen) = recorded(&event_loop, ours);
-    let reply = pattern(700 << 10);
-    connection.send(&reply).unwrap();
-    assert!(connection.buffered() > 0, "some of it waits");
-    connection.close();
-    assert!(seen.closed.borrow().is_empty(), "it is not closed before all is sent");
-    assert!(receive_all(&event_loop, theirs).0 == reply);
-    until(&event_loop, "the close", || !seen.closed.borrow().is_empty());
-    assert_eq!(*seen.closed.borrow(), [Ok(())]);
-}
-
-fn e8_a_reply_arrives_whole_although_its_reader_said_more(network: &Network) {
-    let event_loop = network.event_loop();
-    let (ours, theirs) = pair(&mut **event_loop.engine());
-    let (reply, more) = (pattern(1 << 20), pattern(100 << 10));
-    let sending =
-        event_loop.engine().submit(Op::Send { socket: theirs, parts: vec![Lease::from(&more[..])] });
-    let (connection, _seen) = recorded(&event_loop, ours);
-    connection.send(&reply).unwrap();
-    connection.close();
-    let (arrived, error) = receive_all(&event_loop, theirs);
-    assert_eq!((arrived.len(), error), (reply.len(), None));
-    assert!(arrived == reply);
-    drop(sending);
-}
-
-fn b12_a_reset_is_told_as_one_and_once(network: &Network) {
-    let event_loop = network.event_loop();
-    let (ours, theirs) = pair(&mut **event_loop.engine());
-    let (_connection, seen) = recorded(&event_loop, ours);
-    event_loop.turn(Some(Duration::ZERO)).unwrap();
-    event_loop.engine().close(theirs, Close::Reset);
-    until(&event_loop, "the reset", || !seen.closed.borrow().is_empty());
-    event_loop.turn(Some(Duration::from_millis(1))).unwrap();
-    assert_eq!(*seen.closed.borrow(), [Err(io::ErrorKind::ConnectionReset)]);
-}
-
-fn a_connection_that_ended_refuses_to_send(network: &Network) {
-    let event_loop = network.event_loop();
-    let (ours, _theirs) = pair(&mut **event_loop.engine());
-    let (connection, _seen) = recorded(&event_loop, ours);
-    connection.close();
-    assert_eq!(connection.send(b"late").unwrap_err().kind(), io::ErrorKind::NotConnected);
-    connection.close();
-    let (ours, _theirs) = pair(&mut **event_loop.engine());
-    let (orphan, _seen) = recorded(&event_loop, ours);
-    drop(event_loop);
-    assert_eq!(orphan.send(b"to nobody").unwrap_err().kind(), io::ErrorKind::NotConnected);
-}
-
-fn abort_resets_and_tells_why(network: &Network) {
-    let event_loop = network.event_loop();
-    let (ours, theirs) = pair(&mut **event_loop.engine());
-    let (connection, seen) = recorded(&event_loop, ours);
-    connection.abort(io::ErrorKind::TimedOut.into());
-    connection.abort(io::ErrorKind::Other.into());
-    assert_eq!(receive_all(&event_loop, theirs).1, Some(io::ErrorKind::ConnectionReset));
-    until(&event_loop, "the close", || !seen.closed.borrow().is_empty());
-    assert_eq!(*seen.closed.borrow(), [Err(io::ErrorKind::TimedOut)]);
-}
-
-fn c13_a_handler_that_panics_loses_its_connection_and_no_other(network: &Network) {
-    let event_loop = network.event_loop();
-    let failures = Rc::new(Cell::new(0));
-    let count = Rc::clone(&failures);
-    event_loop.on_failure(move |_| count.set(count.get() + 1));
-    let (bad, its_peer) = pair(&mut **event_loop.engine());
-    let (good, other_peer) = pair(&mut **event_loop.engine());
-    Connection::start(&event_loop, bad, peer(), |_: &Connection, _: &[u8]| panic!("boom"));
-    echo(&event_loop, good);
-    event_loop.engine().try_send(its_peer, &[IoSlice::new(b"boom")]).unwrap();
-    assert_eq!(receive_all(&event_loop, its_peer).1, Some(io::ErrorKind::ConnectionReset));
-    event_loop.engine().try_send(other_peer, &[IoSlice::new(b"still here")]).unwrap();
-    let answer = finish(&event_loop, Op::Recv { socket: other_peer, max: 100, peek: false });
-    assert!(matches!(answer, Ok(Done::Received { lease }) if &*lease == b"still here"));
-    assert_eq!(failures.get(), 1);
-}
-
-/// Clients that connect, and a listener with an acceptor that counts them.
-fn accepting(event_loop: &EventLoop, clients: usize) -> (Acceptor, Rc<Cell<usize>>, Vec<Socket>) {
-    let (listener, address) = listener(&mut **event_loop.engine());
-    let accepted = Rc::new(Cell::new(0));
-    let count = Rc::clone(&accepted);
-    let acceptor = Acceptor::start(event_loop, listener, move |_, _, _| count.set(count.get() + 1));
-    let sockets = (0..clients).map(|_| {
-        let socket = event_loop.engine().open(Plan::Stream { like: address.clone() }).unwrap();
-        let connecting = event_loop.engine().submit(Op::Connect { socket, to: address.clone() });
-        drop(connecting);
-        socket
-    });
-    (acceptor, accepted, sockets.collect())
-}
-
-fn an_acceptor_takes_many_in_their_turn(network: &Network) {
-    let event_loop = network.event_loop();
-    let (acceptor, accepted, _clients) = accepting(&event_loop, 200);
-    until(&event_loop, "all are accepted", || accepted.get() == 200);
-    acceptor.stop(&event_loop);
-}
-
-fn an_acceptor_empties_its_queue_before_it_stops(network: &Network) {
-    let event_loop = network.event_loop();
-    let (acceptor, accepted, clients) = accepting(&event_loop, 50);
-    for &client in &clients {
-        // Connected, as far as the clients know, before the acceptor has run even once.
-        let ready = Op::Ready { socket: client, direction: switchboard::engine::Direction::Write };
-        let submitted = event_loop.engine().submit(ready);
-        network::finish(&mut **event_loop.engine(), submitted).unwrap();
-    }
-    assert_eq!(accepted.get(), 0);
-    acceptor.stop(&event_loop);
-    assert_eq!(accepted.get(), 50);
-    acceptor.stop(&event_loop);
-}
-
-fn an_acceptor_survives_a_callback_that_panics(network: &Network) {
-    let event_loop = network.event_loop();
-    event_loop.on_failure(|_| {});
-    let (listener, address) = listener(&mut **event_loop.engine());
-    let accepted = Rc::new(Cell::new(0));
-    let count = Rc::clone(&accepted);
-    Acceptor::start(&event_loop, listener, move |_, _, _| {
-        count.set(count.get() + 1);
-        assert!(count.get() > 1, "the first one panics");
-    });
-    for expected in 1..=2 {
-        let client = event_loop.engine().open(Plan::Stream { like: address.clone() }).unwrap();
-        finish(&event_loop, Op::Connect { socket: client, to: address.clone() }).unwrap();
-        until(&event_loop, "it is accepted", || accepted.get() == expected);
-    }
-}
-
 fn a_reply_in_small_pieces_keeps_its_order(network: &Network) {
     let event_loop = network.event_loop();
     let (ours, theirs) = pair(&mut **event_loop.engine());
@@ -339,51 +123,213 @@ fn a_reply_in_small_pieces_keeps_its_order(network: &Network) {
     assert!(receive_all(&event_loop, theirs).0 == reply);
 }
 
-/// Stays open when its peer has ended, and holds whatever it is given.
-struct Patient {
-    closed: Rc<Cell<usize>>,
-    connection: Option<Connection>,
+fn f3_a_send_that_found_no_room_is_sent_whole(network: &Network) {
+    let (event_loop, faults) = network.faulty();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let (connection, seen) = recorded(&event_loop, ours);
+    let reply = pattern(300_000);
+    for (number, piece) in reply.chunks(9_970).enumerate() {
+        faults.full.set(number % 3);
+        connection.send(piece).unwrap();
+    }
+    connection.close();
+    assert!(receive_all(&event_loop, theirs).0 == reply);
+    event_loop.engine().close(theirs, Close::Now);
+    until(&event_loop, "the close", || !seen.closed.borrow().is_empty());
 }
 
-impl Handler for Patient {
-    fn on_data(&mut self, connection: &Connection, _: &[u8]) {
-        self.connection = Some(connection.clone());
-    }
+fn f3_a_connection_that_found_no_room_for_a_moment_goes_on_receiving(network: &Network) {
+    let (event_loop, faults) = network.faulty();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let (connection, seen) = recorded(&event_loop, ours);
+    // More than may wait, but there is room for it all by the time it is submitted.
+    faults.full.set(1);
+    connection.send(&pattern(65 << 10)).unwrap();
+    event_loop.engine().try_send(theirs, &[IoSlice::new(b"hello?")]).unwrap();
+    until(&event_loop, "it receives", || *seen.data.borrow() == b"hello?");
+}
 
-    fn on_end(&mut self, connection: &Connection) {
-        if self.connection.is_some() {
-            connection.close();
+fn f1_the_rest_of_a_partial_send_keeps_its_place(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    event_loop.engine().set(ours, Setting::SendBuffer(4 << 10)).unwrap();
+    let (connection, _seen) = recorded(&event_loop, ours);
+    let mut all = Vec::new();
+    let mut arrived = Vec::new();
+    // The peer makes room between two sends, before the loop has heard of it.
+    for round in 0..100_usize {
+        let piece: Vec<u8> = (0..40_000).map(|at| (round + at / 100) as u8).collect();
+        if connection.send(&piece).is_ok() {
+            all.extend_from_slice(&piece);
+        }
+        let mut some = [0; 100_000];
+        if let Ok(count) = event_loop.engine().try_recv(theirs, &mut some) {
+            arrived.extend_from_slice(&some[..count]);
+        }
+        if round % 10 == 0 {
+            event_loop.turn(Some(Duration::ZERO)).unwrap();
         }
     }
+    connection.close();
+    arrived.append(&mut receive_all(&event_loop, theirs).0);
+    assert!(arrived == all, "{} bytes arrived of {}", arrived.len(), all.len());
+}
 
-    fn on_close(&mut self, _: &Connection, _: io::Result<()>) {
-        self.closed.set(self.closed.get() + 1);
+/// The engine is done with one piece, but has not told the connection, which still has the next one.
+fn a_send_between_the_end_of_another_and_its_telling_keeps_its_place(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    event_loop.engine().set(ours, Setting::SendBuffer(4 << 10)).unwrap();
+    let (connection, _seen) = recorded(&event_loop, ours);
+    let (mut sent, mut arrived, mut away) = (Vec::new(), Vec::new(), vec![0; 1 << 20]);
+    for round in 0..10_u8 {
+        for piece in 0..3 {
+            let bytes = vec![round * 4 + piece; 40_000];
+            connection.send(&bytes).unwrap();
+            sent.extend_from_slice(&bytes);
+        }
+        while connection.buffered() > 0 {
+            let (connection, byte) = (connection.clone(), round * 4 + 3);
+            sent.push(byte);
+            // It runs before the completions that this pass finds.
+            event_loop.soon(move |_| connection.send(&[byte]).unwrap());
+            let count = event_loop.engine().try_recv(theirs, &mut away).unwrap_or(0);
+            arrived.extend_from_slice(&away[..count]);
+            event_loop.turn(Some(Duration::ZERO)).unwrap();
+        }
     }
+    connection.close();
+    arrived.append(&mut receive_all(&event_loop, theirs).0);
+    assert!(arrived == sent, "{} bytes arrived of {}, in some order", arrived.len(), sent.len());
 }
 
-fn a_connection_that_ended_and_was_let_go_is_closed(network: &Network) {
-    let event_loop = network.event_loop();
-    let (ours, theirs) = pair(&mut **event_loop.engine());
-    let closed = Rc::new(Cell::new(0));
-    let handler = Patient { closed: Rc::clone(&closed), connection: None };
-    let connection = Connection::start(&event_loop, ours, peer(), handler);
-    event_loop.engine().close(theirs, Close::Now);
+fn c11_a_flood_leaves_others_their_turn(network: &Network) {
+    let (event_loop, faults) = network.faulty();
+    let (ours, _theirs) = pair(&mut **event_loop.engine());
+    faults.flood.set(Some(ours));
+    let calls = Rc::new(Cell::new(0));
+    let count = Rc::clone(&calls);
+    let connection = Connection::start(&event_loop, ours, peer(), move |_: &Connection, _: &[u8]| {
+        count.set(count.get() + 1);
+        assert!(count.get() < 10_000, "it has every turn");
+    });
+    for _ in 0..3 {
+        let before = calls.get();
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        assert!((1..=64).contains(&(calls.get() - before)), "{} in one pass", calls.get() - before);
+    }
+    connection.abort(io::ErrorKind::TimedOut.into());
     event_loop.run().unwrap();
-    assert_eq!(closed.get(), 0, "whoever holds it may still send");
-    drop(connection);
-    event_loop.run().unwrap();
-    assert_eq!(closed.get(), 1);
-    assert!(event_loop.engine().ask(ours, Question::Local).is_err(), "the socket is still open");
 }
 
-fn a_closed_connection_drops_its_handler_even_if_that_holds_it(network: &Network) {
+/// Each send that ends is an occasion to receive: once, and not once more in every pass from then on.
+fn c11_a_flood_gets_no_more_turns_by_sending(network: &Network) {
+    let (event_loop, faults) = network.faulty();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    event_loop.engine().set(ours, Setting::SendBuffer(4 << 10)).unwrap();
+    faults.flood.set(Some(ours));
+    let (calls, waits) = (Rc::new(Cell::new(0)), Rc::new(Cell::new(0)));
+    let (count, sends) = (Rc::clone(&calls), Rc::clone(&waits));
+    let answer = pattern(60 << 10);
+    let connection =
+        Connection::start(&event_loop, ours, peer(), move |connection: &Connection, _: &[u8]| {
+            count.set(count.get() + 1);
+            if connection.buffered() == 0 {
+                connection.send(&answer).unwrap();
+                sends.set(sends.get() + usize::from(connection.buffered() > 0));
+            }
+        });
+    let (mut most, mut away) = (0, vec![0; 256 << 10]);
+    until(&event_loop, "a hundred sends that had to wait", || {
+        let before = calls.get();
+        event_loop.engine().try_recv(theirs, &mut away).ok();
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        most = most.max(calls.get() - before);
+        waits.get() >= 100
+    });
+    assert!(most <= 64, "{most} in one pass");
+    connection.abort(io::ErrorKind::TimedOut.into());
+}
+
+fn a_pause_ends_when_the_peer_reads(network: &Network) {
     let event_loop = network.event_loop();
     let (ours, theirs) = pair(&mut **event_loop.engine());
-    let closed = Rc::new(Cell::new(0));
-    let handler = Patient { closed: Rc::clone(&closed), connection: None };
-    Connection::start(&event_loop, ours, peer(), handler);
-    event_loop.engine().try_send(theirs, &[IoSlice::new(b"hold it")]).unwrap();
-    event_loop.engine().close(theirs, Close::GENTLY);
-    event_loop.run().unwrap();
-    assert_eq!((closed.get(), Rc::strong_count(&closed)), (1, 1));
+    let (connection, seen) = recorded(&event_loop, ours);
+    let sent = fill(&event_loop, &connection);
+    let more = Connection::BUFFER_LIMIT - connection.buffered();
+    connection.send(&pattern(more)).unwrap();
+    event_loop.engine().try_send(theirs, &[IoSlice::new(b"now ")]).unwrap();
+    until(&event_loop, "the receive that was under way", || *seen.data.borrow() == b"now ");
+    event_loop.engine().try_send(theirs, &[IoSlice::new(b"later")]).unwrap();
+    for _ in 0..3 {
+        event_loop.turn(Some(Duration::from_millis(1))).unwrap();
+    }
+    assert_eq!(*seen.data.borrow(), b"now ", "while so much waits nothing more is received");
+    let mut left = sent + more;
+    while left > 0 {
+        let got = complete(&event_loop, Op::Recv { socket: theirs, max: usize::MAX, peek: false });
+        let Ok(Done::Received { lease }) = got else { panic!("it ended with {left} bytes missing") };
+        left -= lease.len();
+    }
+    until(&event_loop, "it receives again", || *seen.data.borrow() == b"now later");
+}
+
+fn active_is_the_pass_in_which_bytes_went_either_way(network: &Network) {
+    let (event_loop, faults) = network.faulty();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let (connection, seen) = recorded(&event_loop, ours);
+    let pass = || {
+        faults.elapsed.set(faults.elapsed.get() + Duration::from_secs(60));
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        event_loop.now()
+    };
+    let begun = connection.active();
+    assert!(pass() > begun);
+    assert_eq!(connection.active(), begun, "nothing went");
+
+    let sent = pass();
+    connection.send(b"out").unwrap();
+    pass();
+    assert_eq!(connection.active(), sent);
+
+    event_loop.engine().try_send(theirs, &[IoSlice::new(b"in")]).unwrap();
+    let mut received = sent;
+    until(&event_loop, "it receives", || {
+        received = event_loop.now();
+        if seen.data.borrow().is_empty() {
+            received = pass();
+        }
+        !seen.data.borrow().is_empty()
+    });
+    assert_eq!(connection.active(), received);
+
+    fill(&event_loop, &connection);
+    let filled = connection.active();
+    pass();
+    until(&event_loop, "what waited is sent", || {
+        event_loop.engine().try_recv(theirs, &mut [0; 64 << 10]).ok();
+        connection.buffered() == 0
+    });
+    assert!(connection.active() > filled);
+}
+
+/// With little waiting there is no pause: a receive is under way, and must not be begun twice.
+fn a_send_that_ends_leaves_the_receive_under_way(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    let (connection, seen) = recorded(&event_loop, ours);
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    while connection.buffered() == 0 {
+        connection.send(&pattern(10 << 10)).unwrap();
+    }
+    until(&event_loop, "all that waited is sent", || {
+        event_loop.engine().try_recv(theirs, &mut [0; 64 << 10]).ok();
+        connection.buffered() == 0
+    });
+    let mut expected = Vec::new();
+    for word in [b"one", b"two"] {
+        event_loop.engine().try_send(theirs, &[IoSlice::new(word)]).unwrap();
+        expected.extend_from_slice(word);
+        until(&event_loop, "it receives", || *seen.data.borrow() == expected);
+    }
 }

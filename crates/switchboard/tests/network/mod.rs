@@ -6,10 +6,14 @@
 
 #[path = "../rig/engines.rs"]
 mod engines;
+mod faults;
+pub(crate) mod recorder;
 
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use engines::Lot;
+pub(crate) use faults::Faults;
 use switchboard::EventLoop;
 use switchboard::engine::{
     self, Address, Done, Engine, Fact, Failed, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
@@ -52,6 +56,11 @@ impl Network {
         format!("{:?}", self.lot)
     }
 
+    /// Whether time and sleep are real on it.
+    pub(crate) fn is_real(&self) -> bool {
+        self.lot.is_real()
+    }
+
     pub(crate) fn engine(&self) -> Box<dyn Engine> {
         let (engine, _network) = self.lot.open().expect("an engine that was opened before");
         engine
@@ -59,6 +68,12 @@ impl Network {
 
     pub(crate) fn event_loop(&self) -> EventLoop {
         EventLoop::with(self.engine())
+    }
+
+    /// A loop on an engine that errs as it is told.
+    pub(crate) fn faulty(&self) -> (EventLoop, Rc<Faults>) {
+        let (engine, faults) = faults::Faulty::around(self.engine());
+        (EventLoop::with(engine), faults)
     }
 
     /// Runs a loop until it stops or ends; a guard ends what hangs.
@@ -114,6 +129,37 @@ pub(crate) fn finish(engine: &mut dyn Engine, submitted: Submitted) -> Result<Do
         let soon = engine.clock() + Duration::from_millis(100);
         engine.wait(Some(soon), &mut finished).unwrap();
     }
+}
+
+/// Turns the loop until the condition holds.
+pub(crate) fn until(event_loop: &EventLoop, what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < DEADLINE, "did not come about: {what}");
+        event_loop.turn(Some(Duration::from_millis(10))).unwrap();
+    }
+}
+
+/// Turns the loop until the operation is done.
+pub(crate) fn complete(event_loop: &EventLoop, op: Op) -> Result<Done, Failed> {
+    // Not in the `match` itself: it would hold the engine.
+    let submitted = event_loop.engine().submit(op);
+    let ticket = match submitted {
+        Submitted::Done(outcome) => return outcome,
+        Submitted::Pending(ticket) => ticket,
+    };
+    let mut outcome = None;
+    until(event_loop, "the end of an operation", || {
+        let taken = event_loop.engine().take(ticket);
+        match taken {
+            Err(failed) if failed.error.kind() == std::io::ErrorKind::WouldBlock => false,
+            taken => {
+                outcome = Some(taken);
+                true
+            }
+        }
+    });
+    outcome.expect("it was done")
 }
 
 const DEADLINE: Duration = Duration::from_secs(20);
