@@ -12,14 +12,10 @@
 //! 6. **Stale names fail.** A name used after `close` is an error, never someone else's data.
 
 mod address;
-mod attempt;
 mod bell;
 mod error;
 mod helpers;
-mod kernel;
 mod lane;
-mod linger;
-pub mod memory;
 mod names;
 mod op;
 mod operations;
@@ -29,9 +25,7 @@ mod question;
 mod random;
 mod readiness;
 mod signals;
-mod slot;
 mod socket;
-mod system;
 
 use std::io::{self, IoSlice};
 use std::time::Instant;
@@ -43,6 +37,7 @@ pub use op::{Direction, Done, Failed, Op, Submitted, Work};
 pub use plan::{Close, Descriptor, Listen, Plan};
 pub use pool::{Lease, Pool};
 pub use question::{Fact, Question, Setting};
+pub use readiness::memory;
 pub use socket::{Socket, Ticket};
 pub use switchboard_selector::Mechanism;
 
@@ -52,7 +47,7 @@ pub use switchboard_selector::Mechanism;
 ///
 /// When no mechanism could be opened: the process is out of descriptors or memory.
 pub fn best() -> io::Result<Box<dyn Engine>> {
-    Ok(Box::new(readiness::Readiness::new(system::System::new()?)))
+    readiness::best()
 }
 
 /// Opens the engine on the mechanism named.
@@ -61,7 +56,7 @@ pub fn best() -> io::Result<Box<dyn Engine>> {
 ///
 /// [`io::ErrorKind::Unsupported`] when this system lacks the mechanism, otherwise as [`best`].
 pub fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
-    Ok(Box::new(readiness::Readiness::new(system::System::with(mechanism)?)))
+    readiness::with(mechanism)
 }
 
 /// What a runtime asks of the world. Object-safe; the mechanism is a value, not a type.

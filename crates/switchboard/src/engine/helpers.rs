@@ -12,12 +12,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{io, mem, thread};
 
-use super::kernel::Job;
-use super::{Bell, Done, Ticket};
+use super::{Bell, Done, Ticket, Work};
 
 /// The helper threads of one engine.
 pub(super) struct Helpers {
     shared: Arc<Shared>,
+}
+
+/// Work for off the loop.
+pub(super) enum Job {
+    Call(Work),
+    Resolve { host: String, port: u16 },
 }
 
 struct Shared {

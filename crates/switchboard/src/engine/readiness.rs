@@ -8,6 +8,13 @@
 //!   so an edge is still to come, and trying before it would be in vain.
 //! * Whatever frees the front of a lane runs [`progress`](Readiness::progress) on it.
 
+mod attempt;
+mod kernel;
+mod linger;
+pub mod memory;
+mod slot;
+mod system;
+
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
 use std::mem;
@@ -16,35 +23,47 @@ use std::time::Instant;
 use slotmap::SecondaryMap;
 use switchboard_selector::{Interest, Mode};
 
-use super::attempt::Sockets;
+use self::attempt::Sockets;
+use self::kernel::{Kernel, Lamp, News, Role};
+use self::slot::Slot;
+use self::system::System;
 use super::error::{closed, copy, invalid, released, stale};
-use super::kernel::{Job, Kernel, News, Role};
+use super::helpers::Job;
 use super::lane::Arrival;
 use super::operations::{Operations, discard};
 use super::signals::Signals;
-use super::slot::Slot;
 use super::{
-    Bell, Close, Direction, Done, Engine, Fact, Failed, Op, Plan, Pool, Question, Setting, Socket, Submitted,
-    Ticket,
+    Bell, Close, Direction, Done, Engine, Fact, Failed, Mechanism, Op, Plan, Pool, Question, Setting, Socket,
+    Submitted, Ticket,
 };
 
+/// On the best mechanism of this system.
+pub(super) fn best() -> io::Result<Box<dyn Engine>> {
+    Ok(Box::new(Readiness::new(System::new()?)))
+}
+
+/// On the mechanism named.
+pub(super) fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
+    Ok(Box::new(Readiness::new(System::with(mechanism)?)))
+}
+
 /// An engine that waits for lamps.
-pub(super) struct Readiness<K> {
-    pub(super) sockets: Sockets<K>,
-    pub(super) operations: Operations,
+struct Readiness<K> {
+    sockets: Sockets<K>,
+    operations: Operations,
     signals: Signals,
     /// Sockets whose lamps are to be asked for before the next sleep.
     to_arm: VecDeque<Socket>,
     /// Sockets with more to do than one turn allowed: no sleep before they had another.
-    pub(super) again: VecDeque<Socket>,
+    again: VecDeque<Socket>,
     /// Sockets that close gently, by when they must be done.
-    pub(super) closing: BTreeSet<(Instant, Socket)>,
+    closing: BTreeSet<(Instant, Socket)>,
     news: News,
-    pub(super) now: Instant,
+    now: Instant,
 }
 
 impl<K: Kernel> Readiness<K> {
-    pub(super) fn new(kernel: K) -> Self {
+    fn new(kernel: K) -> Self {
         let now = kernel.clock();
         Self {
             sockets: Sockets { kernel, slots: SecondaryMap::new(), pool: Pool::default() },
@@ -59,7 +78,7 @@ impl<K: Kernel> Readiness<K> {
     }
 
     /// Runs the operations at the front of a lane until one would block.
-    pub(super) fn progress(&mut self, socket: Socket, direction: Direction) {
+    fn progress(&mut self, socket: Socket, direction: Direction) {
         loop {
             let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
             let Some(&ticket) = slot.lane(direction).waiting.front() else { return };
@@ -85,7 +104,7 @@ impl<K: Kernel> Readiness<K> {
     }
 
     /// Sees to it that a lane which waits will be tried again.
-    pub(super) fn put_off(&mut self, socket: Socket, direction: Direction) {
+    fn put_off(&mut self, socket: Socket, direction: Direction) {
         let slot = &mut self.sockets.slots[socket];
         let asked = slot.kind.mode == Mode::Edge && slot.armed.contains(direction.interest());
         if asked && !*slot.dry(direction) {
@@ -117,7 +136,7 @@ impl<K: Kernel> Readiness<K> {
     }
 
     /// Finishes all that waits on a socket with an error.
-    pub(super) fn strand(&mut self, socket: Socket, error: &io::Error) {
+    fn strand(&mut self, socket: Socket, error: &io::Error) {
         let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
         for ticket in slot.strand() {
             let copy = copy(error);
@@ -127,7 +146,7 @@ impl<K: Kernel> Readiness<K> {
     }
 
     /// Takes a lamp in: marks what may be tried, and tries it.
-    fn light(&mut self, lamp: super::kernel::Lamp) {
+    fn light(&mut self, lamp: Lamp) {
         let Some(slot) = self.sockets.slots.get_mut(lamp.socket) else { return };
         slot.odd |= lamp.odd;
         if slot.kind.mode == Mode::Oneshot {

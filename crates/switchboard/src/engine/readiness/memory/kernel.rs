@@ -21,7 +21,8 @@ use super::chime::Chime;
 use super::stream::{Family, Stream};
 use super::world::{Body, DeskId, Id, World};
 use crate::engine::error::stale;
-use crate::engine::kernel::{Job, Kernel, Kind, News, Role};
+use crate::engine::helpers::Job;
+use crate::engine::readiness::kernel::{Kernel, Kind, News, Role};
 use crate::engine::{
     Address, Bell, Descriptor, Direction, Done, Fact, Plan, Question, Setting, Socket, Ticket, random,
 };

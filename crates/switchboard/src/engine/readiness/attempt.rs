@@ -9,10 +9,10 @@ use std::net::Shutdown;
 
 use rustix::io::Errno;
 
-use super::error::{cut_off, stale, would_block};
 use super::kernel::{Kernel, Role};
 use super::slot::{Slot, Slots};
-use super::{Address, Direction, Done, Lease, Op, Pool, Socket};
+use crate::engine::error::{cut_off, stale, would_block};
+use crate::engine::{Address, Direction, Done, Lease, Op, Pool, Socket};
 
 /// The sockets of an engine, and what trying them takes.
 pub(super) struct Sockets<K> {
@@ -254,7 +254,7 @@ impl<K: Kernel> Sockets<K> {
         let Some(mut slot) = self.slots.remove(socket) else { return };
         self.kernel.close(socket, reset);
         for arrival in slot.read.arrived.drain(..) {
-            if let super::lane::Arrival::Connection { socket, .. } = arrival {
+            if let crate::engine::lane::Arrival::Connection { socket, .. } = arrival {
                 self.end(socket, false);
             }
         }

@@ -26,8 +26,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::Engine;
-use super::readiness::Readiness;
+use super::Readiness;
+use crate::engine::Engine;
 use kernel::Memory;
 use world::World;
 

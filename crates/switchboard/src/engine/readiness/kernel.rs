@@ -11,8 +11,9 @@ use std::time::Instant;
 
 use switchboard_selector::{Interest, Mode};
 
-use super::{
-    Address, Bell, Descriptor, Direction, Done, Fact, Plan, Question, Setting, Socket, Ticket, Work,
+use crate::engine::helpers::Job;
+use crate::engine::{
+    Address, Bell, Descriptor, Direction, Done, Fact, Plan, Question, Setting, Socket, Ticket,
 };
 
 /// Sockets that never wait, and lamps that tell when to try them.
@@ -86,12 +87,6 @@ impl Role {
             Self::Foreign => "foreign descriptor, which answers only readiness",
         }
     }
-}
-
-/// Work for off the loop.
-pub(super) enum Job {
-    Call(Work),
-    Resolve { host: String, port: u16 },
 }
 
 /// What one `select` brought.

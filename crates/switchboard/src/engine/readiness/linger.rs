@@ -8,11 +8,11 @@ use std::mem;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use super::error::{closed, would_block};
+use super::Readiness;
 use super::kernel::{Kernel, Role};
-use super::readiness::Readiness;
 use super::slot::Closing;
-use super::{Direction, Op, Socket};
+use crate::engine::error::{closed, would_block};
+use crate::engine::{Direction, Op, Socket};
 
 impl<K: Kernel> Readiness<K> {
     /// Whether there is something to be gentle with: sends, or a connection that has not ended both ways.

@@ -17,7 +17,7 @@ use super::listener::Listener;
 use super::stream::Stream;
 use super::watch::{Cause, Signs, Watch};
 use crate::engine::Socket;
-use crate::engine::kernel::Lamp;
+use crate::engine::readiness::kernel::Lamp;
 
 new_key_type! {
     /// A socket of the network.

@@ -14,10 +14,10 @@ use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, sockopt};
 use switchboard_selector::{self as selector, Events, Interest, Mechanism, Mode, Selector, Signal};
 
-use super::error::{stale, would_block};
-use super::helpers::Helpers;
-use super::kernel::{Job, Kernel, Kind, Lamp, News, Role};
-use super::{
+use super::kernel::{Kernel, Kind, Lamp, News, Role};
+use crate::engine::error::{stale, would_block};
+use crate::engine::helpers::{Helpers, Job};
+use crate::engine::{
     Address, Bell, Descriptor, Direction, Fact, Listen, Plan, Question, Setting, Socket, Ticket, names,
 };
 
@@ -145,7 +145,7 @@ impl Kernel for System {
     }
 
     fn random(&mut self) -> u64 {
-        super::random::next(&mut self.random)
+        crate::engine::random::next(&mut self.random)
     }
 
     fn bell(&self) -> Bell {

@@ -8,8 +8,8 @@ use slotmap::SecondaryMap;
 use switchboard_selector::{Interest, Mode};
 
 use super::kernel::Kind;
-use super::lane::Lane;
-use super::{Direction, Socket, Ticket};
+use crate::engine::lane::Lane;
+use crate::engine::{Direction, Socket, Ticket};
 
 pub(super) type Slots = SecondaryMap<Socket, Slot>;
 
