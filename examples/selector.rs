@@ -34,7 +34,7 @@ fn main() -> io::Result<()> {
         Ok(name) => Selector::with(name.parse()?)?,
         Err(_) => Selector::new()?,
     };
-    selector.register(Source::Listener(listener), Interest::READ, Mode::Level)?;
+    let listener = selector.register(Source::Listener(listener), Interest::READ, Mode::Level)?;
     println!("listening on {address} (echo on {})", selector.mechanism());
 
     let mut events = Events::default();
@@ -42,26 +42,40 @@ fn main() -> io::Result<()> {
         selector.select(&mut events, None)?;
         for event in &events {
             // Unregistered since this batch was fetched: then the key names nothing any more.
-            let Some(source) = selector.source_mut(event.key()) else { continue };
-            match source {
-                Source::Listener(listener) => match listener.accept() {
-                    Ok((stream, _)) => {
-                        stream.set_nonblocking(true)?;
-                        let client = Source::Client { stream, unsent: VecDeque::new(), ended: false };
-                        selector.register(client, Interest::READ, Mode::Level)?;
-                    }
-                    // Gone before it was accepted, or taken by somebody else: the next may be fine.
-                    Err(error) => eprintln!("cannot accept: {error}"),
-                },
-                Source::Client { .. } => serve(&mut selector, event.key()),
+            match selector.source(event.key()) {
+                Some(Source::Listener(_)) => accept(&mut selector, listener)?,
+                Some(Source::Client { .. }) => serve(&mut selector, event.key(), listener)?,
+                None => {}
             }
         }
     }
 }
 
+/// Takes one client in. If there is no descriptor for it, nobody is accepted until one is free: a listener that
+/// stays ready would make every select return at once.
+fn accept(selector: &mut Selector<Source>, listener: Key) -> io::Result<()> {
+    let Source::Listener(socket) = &selector[listener] else { return Ok(()) };
+    match socket.accept() {
+        Ok((stream, _)) => {
+            stream.set_nonblocking(true)?;
+            let client = Source::Client { stream, unsent: VecDeque::new(), ended: false };
+            // select(2) cannot watch every number; the client comes back out with the error, and is closed.
+            if let Err(rejected) = selector.register(client, Interest::READ, Mode::Level) {
+                eprintln!("cannot serve a client: {rejected}");
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+        Err(error) => {
+            eprintln!("cannot accept until a client leaves: {error}");
+            selector.modify(listener, Interest::NONE, Mode::Level)?;
+        }
+    }
+    Ok(())
+}
+
 /// Receives once, sends what can be sent, and asks for the lamp that is needed next.
-fn serve(selector: &mut Selector<Source>, key: Key) {
-    let Some(Source::Client { stream, unsent, ended }) = selector.source_mut(key) else { return };
+fn serve(selector: &mut Selector<Source>, key: Key, listener: Key) -> io::Result<()> {
+    let Some(Source::Client { stream, unsent, ended }) = selector.source_mut(key) else { return Ok(()) };
     let interest = match echo(stream, unsent, ended) {
         Ok(()) if !unsent.is_empty() => Some(Interest::WRITE), // and nothing more is read meanwhile
         Ok(()) if !*ended => Some(Interest::READ),
@@ -73,8 +87,10 @@ fn serve(selector: &mut Selector<Source>, key: Key) {
     };
     let kept = interest.is_some_and(|interest| selector.modify(key, interest, Mode::Level).is_ok());
     if !kept {
-        drop(selector.unregister(key)); // out it comes, and dropping it closes it
+        drop(selector.unregister(key)?); // out it comes, and dropping it closes it
+        selector.modify(listener, Interest::READ, Mode::Level)?;
     }
+    Ok(())
 }
 
 fn echo(stream: &mut TcpStream, unsent: &mut VecDeque<u8>, ended: &mut bool) -> io::Result<()> {

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+
 /// An example that serves, ended when it is dropped.
 struct Server {
     child: Child,
@@ -72,5 +74,25 @@ fn selector_echoes_on_every_mechanism() {
         let server = Server::start("selector", &[("SELECTOR", mechanism)]);
         echoes(&server);
         echoes(&server);
+    }
+}
+
+/// More clients than descriptors: those who wait are served when others leave.
+#[test]
+fn selector_serves_those_who_waited_for_a_descriptor() {
+    for mechanism in ["epoll", "poll", "select"] {
+        let server = Server::start("selector", &[("SELECTOR", mechanism)]);
+        let limit = Rlimit { current: Some(10), maximum: Some(10) };
+        let process = Pid::from_child(&server.child);
+        prlimit(Some(process), Resource::Nofile, limit).unwrap();
+        for round in 0..3 {
+            let clients: Vec<_> = (0..20).map(|_| TcpStream::connect(&server.address).unwrap()).collect();
+            for mut client in clients {
+                client.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+                client.write_all(b"hello").unwrap();
+                let mut echoed = [0; 5];
+                client.read_exact(&mut echoed).unwrap_or_else(|error| panic!("{mechanism} {round}: {error}"));
+            }
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! What the loop remembers of a callback, and who waits for an operation.
 
+use std::io;
 use std::rc::Rc;
 
 use slotmap::new_key_type;
 
 use super::timers::Timer;
-use super::watch::Watch;
 use super::{Completion, EventLoop};
+use crate::engine::{Direction, Socket, Ticket};
 
 new_key_type! {
     /// The name of a callback, to cancel it by. Stale once it has run for the last time or was cancelled.
@@ -29,6 +30,23 @@ pub(super) enum Row {
 pub(super) enum Waiter {
     Completion(Rc<dyn Completion>),
     Watch(Callback),
+}
+
+/// A callback to be called again and again.
+pub(super) struct Watch {
+    pub(super) what: What,
+    /// Away while it is being called.
+    pub(super) callback: Option<Repeated>,
+    /// The operation it waits for.
+    pub(super) ticket: Option<Ticket>,
+}
+
+pub(super) type Repeated = Box<dyn FnMut(&EventLoop, io::Result<u64>)>;
+
+#[derive(Debug, Clone, Copy)]
+pub(super) enum What {
+    Ready(Socket, Direction),
+    Signal(i32),
 }
 
 impl Row {

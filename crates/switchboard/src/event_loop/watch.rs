@@ -2,26 +2,9 @@
 
 use std::io;
 
-use super::rows::{Row, Waiter};
+use super::rows::{Repeated, Row, Waiter, Watch, What};
 use super::{Callback, EventLoop, Ready};
-use crate::engine::{Direction, Done, Failed, Op, Socket, Submitted, Ticket};
-
-/// A callback to be called again and again.
-pub(super) struct Watch {
-    what: What,
-    /// Away while it is being called.
-    callback: Option<Repeated>,
-    /// The operation it waits for.
-    pub(super) ticket: Option<Ticket>,
-}
-
-type Repeated = Box<dyn FnMut(&EventLoop, io::Result<u64>)>;
-
-#[derive(Debug, Clone, Copy)]
-enum What {
-    Ready(Socket, Direction),
-    Signal(i32),
-}
+use crate::engine::{Direction, Done, Failed, Op, Socket, Submitted};
 
 impl EventLoop {
     /// Calls back whenever the socket may be read or accepted from, once a pass for as long as it may.
