@@ -4,7 +4,7 @@ use std::io;
 
 use switchboard::{Engine, Mechanism};
 
-use crate::error::{Error, reason};
+use crate::error::{Error, is_out_of_descriptors, reason};
 
 /// Which mechanism to run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +44,9 @@ impl Choice {
             io::ErrorKind::Unsupported => Error::wrong_use(format_args!(
                 "--engine {name}: this system does not have it; give one of {}",
                 names(Mechanism::available())
+            )),
+            _ if is_out_of_descriptors(&error) => Error::refused(format_args!(
+                "cannot open the engine {name}: too many open files; close some, or allow more with `ulimit -n`"
             )),
             _ => Error::refused(format_args!(
                 "cannot open the engine {name}: {}; give another with --engine, such as poll",

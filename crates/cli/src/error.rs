@@ -7,6 +7,8 @@ use std::fmt;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use rustix::io::Errno;
+
 /// Why the command ends without having done what it was asked to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Error {
@@ -48,6 +50,11 @@ pub(crate) fn say(line: &str) {
 /// What a user or a system gave us may hold line ends and escape sequences; shown as they are written.
 fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// Whether the process (EMFILE) or the system (ENFILE) has no descriptors left.
+pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// The system's reason without the number behind it, and in lower case: part of a sentence.

@@ -13,7 +13,7 @@ use switchboard::event_loop::Completion;
 use switchboard::{Engine, EventLoop};
 
 use crate::address::Target;
-use crate::error::{Error, reason};
+use crate::error::{Error, is_out_of_descriptors, reason};
 
 /// Listens, and says where: the port may have been left to the system.
 pub(crate) fn open(event_loop: &EventLoop, target: &Target) -> Result<(Socket, SocketAddr), Error> {
@@ -97,6 +97,9 @@ fn explain(target: &Target, address: SocketAddr, error: &io::Error) -> String {
         io::ErrorKind::AddrNotAvailable => {
             "not an address of this machine; give one that is with --listen, or 0.0.0.0 for all of them"
                 .to_owned()
+        }
+        _ if is_out_of_descriptors(error) => {
+            format!("{}; close some, or allow more with `ulimit -n`", reason(error))
         }
         _ => format!("{}; choose another address with --listen", reason(error)),
     };
