@@ -28,6 +28,7 @@ on_every_engine! {
     c11_a_flood_leaves_others_their_turn,
     c11_a_flood_gets_no_more_turns_by_sending,
     a_pause_ends_when_the_peer_reads,
+    a_pause_ends_before_all_is_sent,
     a_send_that_ends_leaves_the_receive_under_way,
     active_is_the_pass_in_which_bytes_went_either_way,
 }
@@ -311,6 +312,27 @@ fn active_is_the_pass_in_which_bytes_went_either_way(network: &Network) {
         connection.buffered() == 0
     });
     assert!(connection.active() > filled);
+}
+
+fn a_pause_ends_before_all_is_sent(network: &Network) {
+    let event_loop = network.event_loop();
+    let (ours, theirs) = pair(&mut **event_loop.engine());
+    event_loop.engine().set(ours, Setting::SendBuffer(4 << 10)).unwrap();
+    let (connection, seen) = recorded(&event_loop, ours);
+    fill(&event_loop, &connection);
+    // Behind the one that is under way, and little enough to receive beside it.
+    connection.send(&pattern(60 << 10)).unwrap();
+    until(&event_loop, "only the last waits", || {
+        event_loop.engine().try_recv(theirs, &mut [0; 1 << 10]).ok();
+        connection.buffered() <= 60 << 10
+    });
+    let mut expected = Vec::new();
+    // More than the one receive that may have been under way.
+    for word in [b"one", b"two"] {
+        event_loop.engine().try_send(theirs, &[IoSlice::new(word)]).unwrap();
+        expected.extend_from_slice(word);
+        until(&event_loop, "it receives", || *seen.data.borrow() == expected);
+    }
 }
 
 /// With little waiting there is no pause: a receive is under way, and must not be begun twice.
