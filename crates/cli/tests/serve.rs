@@ -27,6 +27,7 @@ on_every_engine!(
     what_is_under_way_at_a_signal_is_finished,
     what_came_before_a_signal_is_served_even_if_it_was_not_seen_yet,
     what_comes_just_after_a_signal_is_served_too,
+    who_waits_for_a_descriptor_at_a_signal_is_served,
     what_comes_while_a_draining_server_is_stopped_is_served,
     a_client_that_reads_late_gets_all_that_was_under_way_at_a_signal,
     those_who_cannot_finish_are_cut_off_when_the_time_is_over,
@@ -218,6 +219,23 @@ fn what_comes_while_a_draining_server_is_stopped_is_served(engine: &str) {
     assert_ends_after(&client, b"while it is stopped");
     drop(client);
     assert_eq!(server.end().code, Some(0));
+}
+
+fn who_waits_for_a_descriptor_at_a_signal_is_served(engine: &str) {
+    let server = Server::on(engine);
+    server.limit_descriptors(20);
+    let clients: Vec<_> = (0..40).map(|_| server.connect()).collect();
+    for mut client in &clients {
+        client.write_all(b"in the queue").unwrap();
+    }
+    server.wait_for_log("cannot accept for now");
+    server.signal(Signal::TERM);
+    for client in clients {
+        assert_ends_after(&client, b"in the queue");
+    }
+    let ended = server.end();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.stderr.contains("40 connections accepted, 40 finished"), "{}", ended.stderr);
 }
 
 fn what_comes_just_after_a_signal_is_served_too(engine: &str) {

@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 use switchboard::Mechanism;
 
 /// Makes one test per engine of each body.
@@ -113,6 +113,12 @@ impl Server {
             thread::sleep(Duration::from_millis(5));
         }
         self.connect()
+    }
+
+    /// Lets it have no more than so many descriptors.
+    pub(crate) fn limit_descriptors(&self, most: u64) {
+        let limit = Rlimit { current: Some(most), maximum: Some(most) };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("a limit can be lowered");
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
