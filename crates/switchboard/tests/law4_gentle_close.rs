@@ -12,6 +12,7 @@ use switchboard::engine::{Close, Direction, Done, Listen, Op, Plan};
 
 on_every_engine! {
     e8_a_reply_survives_input_nobody_read,
+    e8_a_reply_survives_a_read_side_that_was_shut,
     what_was_submitted_before_a_gentle_close_arrives,
     a_gentle_close_goes_on_when_what_it_waits_for_is_cancelled,
     a_gentle_close_is_bounded_by_bytes,
@@ -49,6 +50,26 @@ fn e8_a_reply_survives_input_nobody_read(rig: &mut Rig) {
         rig.close(client, Close::Now);
         rig.until("the close is over", |rig| rig.closing() == 0);
     }
+}
+
+fn e8_a_reply_survives_a_read_side_that_was_shut(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    rig.shut(server, Shutdown::Read);
+    assert_eq!(rig.recv(server, 10), b"");
+    let request = rig.submit(send(client, &[1; 50_000]));
+    let reply = pattern(0, 1 << 20);
+    let pending = rig.submit(send(server, &reply));
+    rig.close(server, Close::Gently { bytes: 1 << 20, time: rig::GUARD });
+    let mut got = Vec::new();
+    loop {
+        let part = rig.recv(client, 10_000);
+        if part.is_empty() {
+            break;
+        }
+        got.extend(part);
+    }
+    assert!(got == reply, "{} bytes of {} arrived", got.len(), reply.len());
+    drop((request, pending));
 }
 
 fn what_was_submitted_before_a_gentle_close_arrives(rig: &mut Rig) {

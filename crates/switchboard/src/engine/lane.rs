@@ -91,6 +91,13 @@ impl Lane {
         !self.waiting.is_empty() || !self.settled.is_empty()
     }
 
+    /// Ends it: who receives gets what has arrived, and then the end.
+    pub(super) fn end(&mut self) {
+        if !matches!(self.arrived.back(), Some(Arrival::End)) {
+            self.arrived.push_back(Arrival::End);
+        }
+    }
+
     /// Puts back what finished operations were given, oldest first, ahead of what else has arrived.
     pub(super) fn put_back(&mut self, arrivals: Vec<Arrival>) {
         for arrival in arrivals.into_iter().rev() {

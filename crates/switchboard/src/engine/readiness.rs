@@ -89,7 +89,11 @@ impl<K: Kernel> Readiness<K> {
             let Some(outcome) = self.sockets.attempt(&mut row.op) else {
                 return self.put_off(socket, direction);
             };
+            let may_end_reading = matches!(row.op, Op::Shutdown { .. });
             self.settle(socket, direction, outcome);
+            if may_end_reading {
+                self.progress(socket, Direction::Read);
+            }
         }
     }
 
@@ -209,7 +213,12 @@ impl<K: Kernel> Readiness<K> {
             _ => {}
         }
         match self.sockets.attempt(&mut op) {
-            Some(outcome) => Submitted::Done(self.hand_out(op, outcome)),
+            Some(outcome) => {
+                if matches!(op, Op::Shutdown { .. }) {
+                    self.progress(socket, Direction::Read);
+                }
+                Submitted::Done(self.hand_out(op, outcome))
+            }
             None => {
                 let ticket = self.operations.insert(op);
                 self.sockets.slots[socket].lane(direction).waiting.push_back(ticket);

@@ -229,7 +229,18 @@ impl<K: Kernel> Sockets<K> {
     }
 
     /// Ends a direction. A connection that is gone has no direction left to end, on any system.
+    ///
+    /// The read side is ended here and the system is not told: the peer would not hear of it, and we could not tell
+    /// the peer's own end any more, which a gentle close waits for.
     pub(super) fn shutdown(&mut self, socket: Socket, how: Shutdown) -> io::Result<()> {
+        let slot = &mut self.slots[socket];
+        if how != Shutdown::Write && slot.connected {
+            slot.read.end();
+        }
+        if how == Shutdown::Read && slot.connected {
+            return Ok(());
+        }
+        let how = if slot.connected { Shutdown::Write } else { how };
         match self.kernel.shutdown(socket, how) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected && self.slots[socket].connected => {
                 Ok(())
