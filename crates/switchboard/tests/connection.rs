@@ -9,10 +9,9 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
-use network::recorder::{fill, pattern, peer, receive_all, recorded};
+use network::recorder::{echo, fill, pattern, peer, receive_all, recorded};
 use network::{Network, complete, on_every_engine, pair, until};
-use switchboard::EventLoop;
-use switchboard::engine::{Close, Done, Lease, Op, Setting, Socket};
+use switchboard::engine::{Close, Done, Lease, Op, Setting};
 use switchboard::event_loop::Connection;
 
 on_every_engine! {
@@ -31,12 +30,6 @@ on_every_engine! {
     a_pause_ends_before_all_is_sent,
     a_send_that_ends_leaves_the_receive_under_way,
     active_is_the_pass_in_which_bytes_went_either_way,
-}
-
-fn echo(event_loop: &EventLoop, socket: Socket) -> Connection {
-    Connection::start(event_loop, socket, peer(), |connection: &Connection, data: &[u8]| {
-        connection.send(data).expect("an echo never outruns its bound");
-    })
 }
 
 fn an_echo_of_megabytes_comes_back_whole_and_before_the_end(network: &Network) {

@@ -9,10 +9,9 @@ use std::net::Shutdown;
 use std::rc::Rc;
 use std::time::Duration;
 
-use network::recorder::{Seen, fill, pattern, peer, receive_all, recorded};
+use network::recorder::{Seen, echo, fill, pattern, peer, receive_all, recorded};
 use network::{Network, complete, on_every_engine, pair, until};
-use switchboard::EventLoop;
-use switchboard::engine::{Close, Done, Lease, Op, Setting, Socket};
+use switchboard::engine::{Close, Done, Lease, Op, Setting};
 use switchboard::event_loop::{Connection, Handler};
 
 on_every_engine! {
@@ -26,12 +25,6 @@ on_every_engine! {
     who_has_ended_its_side_is_answered,
     an_error_of_sending_alone_is_told,
     closed_twice_is_closed_once,
-}
-
-fn echo(event_loop: &EventLoop, socket: Socket) -> Connection {
-    Connection::start(event_loop, socket, peer(), |connection: &Connection, data: &[u8]| {
-        connection.send(data).expect("an echo never outruns its bound");
-    })
 }
 
 fn close_sends_all_that_waits_first(network: &Network) {

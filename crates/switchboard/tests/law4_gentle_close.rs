@@ -8,7 +8,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use rig::{Rig, assert_error, on_every_engine, pattern, ready, recv, send};
-use switchboard::engine::{Close, Direction, Done, Listen, Op, Plan};
+use switchboard::engine::{Close, Direction, Done, Listen, Op, Plan, Socket};
 
 on_every_engine! {
     e8_a_reply_survives_input_nobody_read,
@@ -36,15 +36,7 @@ fn e8_a_reply_survives_input_nobody_read(rig: &mut Rig) {
             rig.glance();
         }
         rig.close(server, Close::Gently { bytes: 1 << 20, time: rig::GUARD });
-        // A slow reader: little at a time, and waits in between.
-        let mut got = Vec::new();
-        loop {
-            let part = rig.recv(client, 10_000);
-            if part.is_empty() {
-                break;
-            }
-            got.extend(part);
-        }
+        let got = read_slowly(rig, client);
         assert!(got == reply, "{} bytes of {} arrived", got.len(), reply.len());
         drop((request, pending));
         rig.close(client, Close::Now);
@@ -60,16 +52,21 @@ fn e8_a_reply_survives_a_read_side_that_was_shut(rig: &mut Rig) {
     let reply = pattern(0, 1 << 20);
     let pending = rig.submit(send(server, &reply));
     rig.close(server, Close::Gently { bytes: 1 << 20, time: rig::GUARD });
+    let got = read_slowly(rig, client);
+    assert!(got == reply, "{} bytes of {} arrived", got.len(), reply.len());
+    drop((request, pending));
+}
+
+/// Little at a time, up to the end, with waits in between.
+fn read_slowly(rig: &mut Rig, socket: Socket) -> Vec<u8> {
     let mut got = Vec::new();
     loop {
-        let part = rig.recv(client, 10_000);
+        let part = rig.recv(socket, 10_000);
         if part.is_empty() {
-            break;
+            return got;
         }
         got.extend(part);
     }
-    assert!(got == reply, "{} bytes of {} arrived", got.len(), reply.len());
-    drop((request, pending));
 }
 
 fn what_was_submitted_before_a_gentle_close_arrives(rig: &mut Rig) {

@@ -67,3 +67,10 @@ pub(crate) fn fill(event_loop: &EventLoop, connection: &Connection) -> usize {
     }
     sent
 }
+
+/// Sends back what it receives.
+pub(crate) fn echo(event_loop: &EventLoop, socket: Socket) -> Connection {
+    Connection::start(event_loop, socket, peer(), |connection: &Connection, data: &[u8]| {
+        connection.send(data).expect("an echo never outruns its bound");
+    })
+}
