@@ -14,6 +14,24 @@ use crate::engine::{
 };
 
 /// A listener that calls back with each connection.
+///
+/// ```
+/// use switchboard::EventLoop;
+/// use switchboard::engine::{Listen, Plan};
+/// use switchboard::event_loop::{Acceptor, Connection};
+///
+/// let event_loop = EventLoop::new()?;
+/// let address = "127.0.0.1:0".parse().map_err(std::io::Error::other)?;
+/// let listener = event_loop.engine().open(Plan::Listen(Listen::at(address)))?;
+/// let acceptor = Acceptor::start(&event_loop, listener, |event_loop, socket, peer| {
+///     Connection::start(event_loop, socket, peer, |connection: &Connection, data: &[u8]| {
+///         connection.send(data).unwrap_or_else(|error| connection.abort(error));
+///     });
+/// });
+/// event_loop.soon(move |event_loop| acceptor.stop(event_loop)); // or on a signal
+/// event_loop.run()?; // until the last connection is closed
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Acceptor {
     inner: Rc<Inner>,

@@ -34,8 +34,11 @@ impl<F: FnMut(&Connection, &[u8])> Handler for F {
     }
 }
 
-/// A stream that calls back. Clones are the same connection; the loop holds it for as long as anything can come of
-/// it: one whose peer has ended, which has nothing to send and which nobody holds any more, is closed.
+/// A stream that calls back: from within a pass of the loop, never from within one of these methods.
+///
+/// Clones are the same connection; the loop holds it for as long as anything can come of it: one whose peer has
+/// ended, which has nothing to send and which nobody holds any more, is closed. For an example see
+/// [`Acceptor`](super::Acceptor).
 #[derive(Clone)]
 pub struct Connection {
     inner: Rc<Inner>,
@@ -104,7 +107,7 @@ impl Connection {
         self.inner.buffered.get()
     }
 
-    /// Bytes that the kernel has taken over, in all.
+    /// Bytes that the kernel has taken over, in all; of a send under way, once that is done.
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.inner.sent.get()
