@@ -163,7 +163,8 @@ impl EventLoop {
         Ok(())
     }
 
-    /// Makes [`run`](Self::run) return after this pass. What is left can be gone on with by another `run`.
+    /// Makes the [`run`](Self::run) under way return after this pass. What is left can be gone on with by another
+    /// `run`, which knows nothing of this.
     pub fn stop(&self) {
         self.core.stopped.set(true);
     }
