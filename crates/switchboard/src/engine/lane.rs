@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::Shutdown;
 
 use super::error::is_exhaustion;
 use super::{Address, Done, Lease, Op, Pool, Socket, Ticket};
@@ -38,7 +39,8 @@ impl Lane {
         let first = self.arrived.front_mut()?;
         Some(Ok(match (op, first) {
             (Op::Ready { .. }, _) => Done::Ready,
-            (Op::Release { .. }, _) => return None,
+            // Neither is about what has arrived: a release hands it out, and ending the read side only adds the end.
+            (Op::Release { .. } | Op::Shutdown { how: Shutdown::Read, .. }, _) => return None,
             (_, Arrival::Error(_)) => match self.arrived.pop_front() {
                 Some(Arrival::Error(error)) => return Some(Err(error)),
                 _ => unreachable!("the front of the lane was just seen to be an error"),
