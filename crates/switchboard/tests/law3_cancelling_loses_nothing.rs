@@ -34,6 +34,7 @@ on_every_engine! {
     release_hands_out_connections,
     release_hands_out_the_error,
     release_hands_out_the_error_of_a_cancelled_send,
+    ending_the_read_side_takes_no_error_of_a_cancelled_send,
     a_cancelled_release_leaves_the_socket_whole,
     cancelling_the_first_lets_the_second_go_on,
 }
@@ -349,6 +350,22 @@ fn release_hands_out_the_error_of_a_cancelled_send(rig: &mut Rig) {
     let (_descriptor, parked) = released(rig.finish_once(release));
     let kinds: Vec<_> = parked.into_iter().map(|outcome| outcome.unwrap_err().kind()).collect();
     assert!(matches!(kinds[..], [io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe]), "{kinds:?}");
+}
+
+fn ending_the_read_side_takes_no_error_of_a_cancelled_send(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    rig.make_small(client);
+    rig.fill(client);
+    let unwanted = rig.pending(send(client, &[1; 1 << 20]));
+    rig.give_up(unwanted);
+    // Told once the reset has come, which is when the send behind which it waits has failed.
+    let ready = rig.pending(ready(client, Direction::Write));
+    rig.close(server, Close::Reset);
+    rig.told(ready);
+    rig.shut(client, Shutdown::Read);
+    rig.give_up(ready);
+    let kind = rig.run(send(client, b"next")).unwrap_err().error.kind();
+    assert!(matches!(kind, io::ErrorKind::ConnectionReset), "{kind:?}");
 }
 
 fn a_cancelled_release_leaves_the_socket_whole(rig: &mut Rig) {
