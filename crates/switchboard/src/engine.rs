@@ -59,6 +59,30 @@ pub fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
     readiness::with(mechanism)
 }
 
+/// Opens the engine that the environment's `SWITCHBOARD_ENGINE` names, or the best one if that is unset, empty or `auto`.
+///
+/// # Errors
+///
+/// [`io::ErrorKind::InvalidInput`] when there is no engine of that name, otherwise as [`with`].
+pub fn from_environment() -> io::Result<Box<dyn Engine>> {
+    let shown = std::env::var_os(VARIABLE).unwrap_or_default();
+    match shown.to_str() {
+        Some("" | "auto") => best(),
+        name => match name.and_then(|name| name.parse().ok()) {
+            Some(mechanism) => with(mechanism),
+            None => {
+                let names: Vec<_> = Mechanism::ALL.into_iter().map(Mechanism::name).collect();
+                let message = format!(
+                    "{VARIABLE}={}: no such engine; give auto, {}",
+                    shown.display(),
+                    names.join(", ")
+                );
+                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+            }
+        },
+    }
+}
+
 /// What a runtime asks of the world. Object-safe; the mechanism is a value, not a type.
 ///
 /// Every method but [`wait`](Engine::wait) answers at once.
@@ -159,3 +183,6 @@ pub trait Engine {
     /// The pool that the buffers of received data come from; buffers to send may come from it, too.
     fn pool(&self) -> &Pool;
 }
+
+/// The variable of the environment that names an engine.
+const VARIABLE: &str = "SWITCHBOARD_ENGINE";

@@ -6,11 +6,19 @@
 //! nothing of the loop borrowed. Loops are values: several may share a thread, and nothing is global.
 
 mod acceptor;
+mod alarm;
 mod connection;
+mod current;
+mod end;
 mod failure;
+mod handle;
 mod inbox;
+mod local;
+mod pass;
 mod rows;
+mod sync;
 mod timers;
+mod waiting;
 mod watch;
 
 use std::cell::{Cell, RefCell, RefMut};
@@ -18,17 +26,22 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::{Rc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use slotmap::{SecondaryMap, SlotMap};
 
 pub use acceptor::Acceptor;
+pub use alarm::Woken;
 pub use connection::{Connection, Handler};
 pub use failure::Failure;
-pub use inbox::{Handle, LoopEnded};
+pub use handle::{Handle, LoopEnded, WeakHandle};
+pub(crate) use local::Local;
 pub use rows::Callback;
 
-use crate::engine::{self, Done, Engine, Failed, Op, Submitted, Ticket};
+use crate::engine::{self, Bell, Done, Engine, Failed, Op, Submitted, Ticket};
+use alarm::Alarm;
+use handle::Letter;
 use inbox::Inbox;
 use rows::{Row, Waiter};
 use timers::Timers;
@@ -64,11 +77,17 @@ struct Core {
     /// Who is to be told of an operation's end.
     waiting: RefCell<SecondaryMap<Ticket, Waiter>>,
     finished: RefCell<Vec<Ticket>>,
-    inbox: std::sync::Arc<Inbox>,
+    inbox: Arc<SharedInbox>,
+    /// Alarms that nobody holds, to be used again.
+    spare_alarms: RefCell<Vec<Arc<Alarm>>>,
+    locals: RefCell<Vec<Rc<dyn Local>>>,
     on_failure: RefCell<Rc<OnFailure>>,
     turning: Cell<bool>,
     stopped: Cell<bool>,
+    ending: Cell<bool>,
 }
+
+type SharedInbox = Inbox<Letter, Callback>;
 
 type OnFailure = dyn Fn(&Failure);
 
@@ -108,6 +127,7 @@ impl EventLoop {
     /// A loop on this engine.
     #[must_use]
     pub fn with(engine: Box<dyn Engine>) -> Self {
+        let inbox = Arc::new(Inbox::new(engine.bell().uncounted()));
         Self {
             core: Rc::new(Core {
                 engine: RefCell::new(engine),
@@ -116,10 +136,13 @@ impl EventLoop {
                 timers: RefCell::default(),
                 waiting: RefCell::default(),
                 finished: RefCell::default(),
-                inbox: std::sync::Arc::default(),
+                inbox,
+                spare_alarms: RefCell::default(),
+                locals: RefCell::default(),
                 on_failure: RefCell::new(Rc::new(failure::report)),
                 turning: Cell::new(false),
                 stopped: Cell::new(false),
+                ending: Cell::new(false),
             }),
         }
     }
@@ -148,6 +171,17 @@ impl EventLoop {
         Handle::new(&self.core.inbox, self.engine().bell())
     }
 
+    /// A handle that does not keep [`run`](Self::run) going: the loop's name.
+    #[must_use]
+    pub fn weak_handle(&self) -> WeakHandle {
+        WeakHandle::new(&self.core.inbox)
+    }
+
+    /// The loop whose pass is under way on this thread. Kept beyond it, it keeps the loop from ending.
+    pub(crate) fn current() -> Option<Self> {
+        current::get()
+    }
+
     /// Runs passes until [`stop`](Self::stop) is called or nothing is left that could call back: no callback,
     /// timer, watch, operation, gentle close or [`Handle`].
     ///
@@ -167,23 +201,6 @@ impl EventLoop {
     /// `run`, which knows nothing of this.
     pub fn stop(&self) {
         self.core.stopped.set(true);
-    }
-
-    /// One pass, sleeping for as long as [`next`](Self::next) allows and at most for `longest`.
-    ///
-    /// # Errors
-    ///
-    /// What [`Engine::wait`] answers, and [`io::ErrorKind::Deadlock`] when called from a callback of this loop.
-    pub fn turn(&self, longest: Option<Duration>) -> io::Result<()> {
-        self.check_not_turning()?;
-        let _turning = Turning::begin(&self.core.turning);
-        self.wait(longest)?;
-        self.settle();
-        let count = self.core.ready.borrow().len();
-        for _ in 0..count {
-            self.run_one();
-        }
-        Ok(())
     }
 
     /// How long a host may sleep before it calls [`turn`](Self::turn).
@@ -210,8 +227,14 @@ impl EventLoop {
 
     /// Calls back when this time is over, counted from this very moment. Never early.
     pub fn later(&self, time: Duration, callback: impl FnOnce(&EventLoop) + 'static) -> Callback {
+        self.at(self.deadline(time), callback)
+    }
+
+    /// The moment that comes so long after this very one ([`Engine::clock`]).
+    #[must_use]
+    pub fn deadline(&self, time: Duration) -> Instant {
         let now = self.core.engine.borrow().clock();
-        self.at(now.checked_add(time).unwrap_or_else(|| now + FAR), callback)
+        now.checked_add(time).unwrap_or_else(|| now + FAR)
     }
 
     /// Calls back at this moment, or in the next pass if it is over. Never early.
@@ -229,7 +252,8 @@ impl EventLoop {
         let Some(row) = self.core.rows.borrow_mut().remove(callback) else { return false };
         match &row {
             Row::Once(_) => {}
-            Row::Timer(timer, _) => self.core.timers.borrow_mut().remove(*timer),
+            Row::Timer(timer, _) | Row::Sleep(timer, _) => self.core.timers.borrow_mut().remove(*timer),
+            Row::Alarm(..) => {}
             Row::Watch(watch) => {
                 if let Some(ticket) = watch.ticket {
                     self.withdraw(ticket);
@@ -237,6 +261,13 @@ impl EventLoop {
             }
         }
         // Here the row, and with it what the user's closure holds, is dropped: with nothing borrowed.
+        if let Row::Alarm(mut alarm, woken) = row {
+            drop(woken);
+            let mut spare = self.core.spare_alarms.borrow_mut();
+            if Alarm::is_free(&mut alarm) && spare.len() < MOST_SPARE_ALARMS {
+                spare.push(alarm);
+            }
+        }
         true
     }
 
@@ -265,66 +296,21 @@ impl EventLoop {
     }
 }
 
-/// The phases of a pass.
+/// What the parts of the loop share.
 impl EventLoop {
-    fn check_not_turning(&self) -> io::Result<()> {
-        if !self.core.turning.get() {
-            return Ok(());
-        }
-        let message = "a callback cannot turn its own loop: return from it, or use `soon`";
-        Err(io::Error::new(io::ErrorKind::Deadlock, message))
-    }
-
-    fn wait(&self, longest: Option<Duration>) -> io::Result<()> {
-        let core = &*self.core;
-        let until = match self.next() {
-            Next::Now => Some(core.engine.borrow().now()),
-            Next::At(due) => Some(due),
-            Next::Never => None,
-        };
-        let bound = longest.and_then(|longest| core.engine.borrow().clock().checked_add(longest));
-        let until = [until, bound].into_iter().flatten().min();
-        core.engine.borrow_mut().wait(until, &mut core.finished.borrow_mut())
-    }
-
-    /// Queues what has become ready: finished operations, mail of other threads, timers that are due.
-    fn settle(&self) {
-        let core = &*self.core;
-        let mut ready = core.ready.borrow_mut();
-        ready.extend(core.finished.borrow_mut().drain(..).map(Ready::Finished));
-        let mut rows = core.rows.borrow_mut();
-        if core.inbox.has_mail() {
-            for callback in core.inbox.take() {
-                ready.push_back(Ready::Callback(rows.insert(Row::Once(callback))));
-            }
-        }
-        let now = core.engine.borrow().now();
-        let mut timers = core.timers.borrow_mut();
-        while let Some(key) = timers.pop_due(now) {
-            if let Some(row) = rows.get_mut(key) {
-                row.timer_is_over();
-            }
-            ready.push_back(Ready::Callback(key));
-        }
-    }
-
-    /// Runs what has been ready longest.
-    fn run_one(&self) {
-        let Some(first) = self.core.ready.borrow_mut().pop_front() else { return };
-        self.protect(|| match first {
-            Ready::Callback(key) => self.call(key, Ok(1)),
-            Ready::Finished(ticket) => self.complete(ticket),
-        });
+    /// Whether nothing of the loop is borrowed, as in user code it never is, but for destructors that the engine runs.
+    fn is_at_rest(&self) -> bool {
+        self.core.engine.try_borrow_mut().is_ok()
     }
 
     /// Tells the failure handler.
-    fn report(&self, failure: &Failure) {
+    pub(crate) fn report(&self, failure: &Failure) {
         let handler = Rc::clone(&self.core.on_failure.borrow());
         self.protect(|| handler(failure));
     }
 
     /// Runs user code. A panic in it is reported, and ends nothing else.
-    fn protect<R>(&self, callback: impl FnOnce() -> R) -> Option<R> {
+    pub(crate) fn protect<R>(&self, callback: impl FnOnce() -> R) -> Option<R> {
         let result = catch_unwind(AssertUnwindSafe(callback));
         result
             .map_err(|panic| {
@@ -332,35 +318,6 @@ impl EventLoop {
                 failure::tell(&*handler, panic);
             })
             .ok()
-    }
-
-    fn complete(&self, ticket: Ticket) {
-        // Withdrawn since it finished: then the engine has taken the outcome back.
-        let Some(waiter) = self.core.waiting.borrow_mut().remove(ticket) else { return };
-        let outcome = self.core.engine.borrow_mut().take(ticket);
-        match waiter {
-            Waiter::Completion(completion) => completion.complete(self, ticket, outcome),
-            Waiter::Watch(key) => self.call(key, watch::count(outcome)),
-        }
-    }
-
-    fn call(&self, key: Callback, count: io::Result<u64>) {
-        let mut rows = self.core.rows.borrow_mut();
-        match rows.get_mut(key) {
-            Some(Row::Watch(_)) => {
-                drop(rows);
-                self.call_watch(key, count);
-            }
-            Some(_) => {
-                let row = rows.remove(key);
-                drop(rows);
-                if let Some(Row::Once(callback) | Row::Timer(_, callback)) = row {
-                    callback(self);
-                }
-            }
-            // Cancelled while it was ready.
-            None => {}
-        }
     }
 
     fn has_more(&self) -> bool {
@@ -382,30 +339,6 @@ impl EventLoop {
     }
 }
 
-/// A pass under way; over when this is dropped, however it ends.
-struct Turning<'a> {
-    turning: &'a Cell<bool>,
-}
-
-impl<'a> Turning<'a> {
-    fn begin(turning: &'a Cell<bool>) -> Self {
-        turning.set(true);
-        Self { turning }
-    }
-}
-
-impl Drop for Turning<'_> {
-    fn drop(&mut self) {
-        self.turning.set(false);
-    }
-}
-
-impl Drop for Core {
-    fn drop(&mut self) {
-        self.inbox.end();
-    }
-}
-
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core")
@@ -417,3 +350,6 @@ impl std::fmt::Debug for Core {
 
 /// A moment further away than any program runs, for times that overflow the clock.
 const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// How many unused alarms are kept.
+const MOST_SPARE_ALARMS: usize = 1024;

@@ -5,13 +5,19 @@
 //!
 //! * `switchboard-selector`, a crate of its own: which of these descriptors may be tried now?
 //! * [`engine`]: "do this" and "it is done", the same on every mechanism, by six laws;
-//! * [`event_loop`]: callbacks, timers, signals, and connections that call back.
+//! * [`event_loop`]: callbacks, timers, signals, and connections that call back;
+//! * [`task`]: futures, with no `Send` asked of them, and no failure of theirs lost.
 //!
 //! Each layer works without those above it, and nothing imports a layer above its own.
 #![forbid(unsafe_code)]
 
 pub mod engine;
 pub mod event_loop;
+pub mod task;
 
 pub use engine::{Address, Engine, Mechanism};
-pub use event_loop::EventLoop;
+pub use event_loop::{EventLoop, Handle};
+pub use task::{
+    Interval, Outcome, Scope, Sleep, Task, TimedOut, interrupt, interval, run, scope, signal, sleep,
+    sleep_until, spawn, spawn_blocking, spawn_named, timeout, yield_now,
+};

@@ -1,5 +1,6 @@
 //! The bell: ends a wait, from any thread.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,11 +10,28 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Bell {
     ring: Arc<dyn Fn() + Send + Sync>,
+    /// What counts this one among those that somebody may ring, where that is counted.
+    held: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl Bell {
     pub(crate) fn new(ring: impl Fn() + Send + Sync + 'static) -> Self {
-        Self { ring: Arc::new(ring) }
+        Self { ring: Arc::new(ring), held: None }
+    }
+
+    /// One that is counted for as long as `held` lives.
+    pub(crate) fn counted(
+        ring: impl Fn() + Send + Sync + 'static,
+        held: impl Any + Send + Sync + 'static,
+    ) -> Self {
+        Self { ring: Arc::new(ring), held: Some(Arc::new(held)) }
+    }
+
+    /// The same bell, from which no engine concludes that somebody will ring it: an engine that can tell that nothing
+    /// will ever happen again does not wait for this one.
+    #[must_use]
+    pub fn uncounted(&self) -> Self {
+        Self { ring: Arc::clone(&self.ring), held: None }
     }
 
     /// Rings it.
@@ -24,6 +42,6 @@ impl Bell {
 
 impl fmt::Debug for Bell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Bell")
+        f.debug_struct("Bell").field("is_counted", &self.held.is_some()).finish()
     }
 }

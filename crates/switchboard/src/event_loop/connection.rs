@@ -341,9 +341,10 @@ impl Inner {
 impl Drop for Inner {
     /// Still open, it was let go by all: its handler is told in a life of its own that is no more than the close.
     fn drop(&mut self) {
-        let Some(event_loop) = self.event_loop().filter(|_| self.state.get() != State::Closed) else {
+        let Some(event_loop) = self.event_loop() else { return };
+        if self.state.get() == State::Closed || event_loop.is_ending() {
             return;
-        };
+        }
         let handler = self.handler.take();
         let last = Self::new(&event_loop, self.socket, self.peer.clone(), handler, self.active.get());
         event_loop.soon(move |event_loop| last.finish(event_loop, Ok(()), Close::GENTLY));

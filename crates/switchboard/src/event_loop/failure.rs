@@ -2,19 +2,35 @@
 //! loop goes on.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What failed with nobody to see it: a panic of user code, an acceptor that cannot go on.
 #[derive(Debug, Clone)]
 pub struct Failure {
-    what: &'static str,
+    what: Cow<'static, str>,
     message: String,
 }
 
 impl Failure {
-    pub(super) fn new(what: &'static str, message: String) -> Self {
-        Self { what, message }
+    pub(crate) fn new(what: impl Into<Cow<'static, str>>, message: String) -> Self {
+        Self { what: what.into(), message }
+    }
+
+    /// What a panic says, if it says something.
+    pub(crate) fn message_of(panic: &(dyn Any + Send)) -> String {
+        match panic.downcast_ref::<&str>() {
+            Some(text) => (*text).to_owned(),
+            None => {
+                panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "something that is no text".into())
+            }
+        }
+    }
+
+    /// Tells of it where no loop's handler can.
+    pub(crate) fn report(&self) {
+        report(self);
     }
 
     /// What the panic or the error said.
@@ -32,10 +48,7 @@ impl fmt::Display for Failure {
 
 /// Tells a handler of a panic. One in the handler, or in dropping what was thrown, ends here too.
 pub(super) fn tell(handler: &dyn Fn(&Failure), panic: Box<dyn Any + Send>) {
-    let message = match panic.downcast_ref::<&str>() {
-        Some(text) => (*text).to_owned(),
-        None => panic.downcast_ref::<String>().cloned().unwrap_or_else(|| "something that is no text".into()),
-    };
+    let message = Failure::message_of(&*panic);
     let failure = Failure::new("a callback panicked", message);
     for step in
         [catch_unwind(AssertUnwindSafe(|| handler(&failure))), catch_unwind(AssertUnwindSafe(|| drop(panic)))]

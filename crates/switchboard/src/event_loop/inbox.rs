@@ -1,84 +1,90 @@
-//! Calling the loop from other threads.
+//! The inbox: what other threads want of a loop.
 //!
-//! The bell is rung by whoever puts the first letter into an empty box; the loop empties the whole box at
+//! The bell is rung by whoever puts the first thing into an empty box; the loop empties the whole box at
 //! once. So a letter is either seen by the emptying or finds the box empty and rings: none is lost, and a
-//! thousand letters ring once. User values are made and dropped outside the lock.
+//! thousand letters ring once. User values are made and dropped outside the lock. `tests/loom` runs this very
+//! file in every order of events there is, with loom's locks for those of `sync`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{error, fmt, mem};
+use std::mem;
 
-use super::EventLoop;
-use super::rows::Once;
-use crate::engine::Bell;
+use super::Bell;
+use super::sync::{AtomicBool, Mutex, MutexGuard, Ordering, PoisonError};
 
-/// Calls a loop from other threads. As long as there is one, [`EventLoop::run`] goes on.
-pub struct Handle {
-    inbox: Arc<Inbox>,
+/// Letters `L`, and the names `N` of those who were woken.
+pub(super) struct Inbox<L, N> {
+    mail: Mutex<Mail<L, N>>,
+    /// Whether there is mail, to be asked without the lock. Changes under it. Read too early, it is read
+    /// again after the bell.
+    has_mail: AtomicBool,
     bell: Bell,
 }
 
-/// The loop has ended: nothing will be called back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoopEnded;
-
-#[derive(Default)]
-pub(super) struct Inbox {
-    mail: Mutex<Mail>,
-    /// Whether there are letters, to be asked without the lock. Changes under it. Read too early, it is read
-    /// again after the bell.
-    has_mail: AtomicBool,
-}
-
-type Letter = Box<dyn FnOnce(&EventLoop) + Send>;
-
-#[derive(Default)]
-struct Mail {
-    letters: Vec<Letter>,
+/// What an inbox holds.
+pub(super) struct Mail<L, N> {
+    pub(super) letters: Vec<L>,
+    pub(super) woken: Vec<N>,
     handles: usize,
     ended: bool,
 }
 
-impl Handle {
-    /// A loop without handles holds no bell, and so an engine can tell that nobody is left to ring it.
-    pub(super) fn new(inbox: &Arc<Inbox>, bell: Bell) -> Self {
-        inbox.lock().handles += 1;
-        Self { inbox: Arc::clone(inbox), bell }
+impl<L, N> Inbox<L, N> {
+    /// An inbox that rings this bell.
+    pub(super) fn new(bell: Bell) -> Self {
+        let mail = Mail { letters: Vec::new(), woken: Vec::new(), handles: 0, ended: false };
+        Self { mail: Mutex::new(mail), has_mail: AtomicBool::new(false), bell }
     }
 
-    /// Calls back in a pass that begins after this call, on the loop's thread.
-    ///
-    /// # Errors
-    ///
-    /// [`LoopEnded`] when there is no loop any more; the callback is dropped.
-    pub fn soon(&self, callback: impl FnOnce(&EventLoop) + Send + 'static) -> Result<(), LoopEnded> {
-        let letter: Letter = Box::new(callback);
-        let mut mail = self.inbox.lock();
+    /// Puts a letter in. It comes back when the loop has ended.
+    pub(super) fn post(&self, letter: L) -> Result<(), L> {
+        self.put(letter, |mail, letter| mail.letters.push(letter))
+    }
+
+    /// Puts the name of somebody in who was woken. Once the loop has ended, nobody can be.
+    pub(super) fn wake(&self, name: N) {
+        self.put(name, |mail, name| mail.woken.push(name)).ok();
+    }
+
+    fn put<T>(&self, thing: T, push: impl FnOnce(&mut Mail<L, N>, T)) -> Result<(), T> {
+        let mut mail = self.lock();
         if mail.ended {
-            drop(mail);
-            return Err(LoopEnded);
+            return Err(thing);
         }
-        let first = mail.letters.is_empty();
-        mail.letters.push(letter);
-        self.inbox.has_mail.store(true, Ordering::Release);
+        let first = mail.letters.is_empty() && mail.woken.is_empty();
+        push(&mut mail, thing);
+        self.has_mail.store(true, Ordering::Release);
         drop(mail);
         if first {
             self.bell.ring();
         }
         Ok(())
     }
-}
 
-impl Clone for Handle {
-    fn clone(&self) -> Self {
-        Self::new(&self.inbox, self.bell.clone())
+    /// Empties it.
+    pub(super) fn take(&self) -> (Vec<L>, Vec<N>) {
+        let mut mail = self.lock();
+        self.has_mail.store(false, Ordering::Release);
+        mail.take()
     }
-}
 
-impl Drop for Handle {
+    pub(super) fn has_mail(&self) -> bool {
+        self.has_mail.load(Ordering::Acquire)
+    }
+
+    /// Refuses mail from here on, and hands back what was there.
+    pub(super) fn end(&self) -> (Vec<L>, Vec<N>) {
+        let mut mail = self.lock();
+        mail.ended = true;
+        mail.take()
+    }
+
+    /// Counts somebody who will want to be waited for.
+    pub(super) fn add_handle(&self) {
+        self.lock().handles += 1;
+    }
+
     /// The last one lets the loop end, which it has to wake up for.
-    fn drop(&mut self) {
-        let mut mail = self.inbox.lock();
+    pub(super) fn remove_handle(&self) {
+        let mut mail = self.lock();
         mail.handles -= 1;
         let last = mail.handles == 0;
         drop(mail);
@@ -86,48 +92,19 @@ impl Drop for Handle {
             self.bell.ring();
         }
     }
-}
 
-impl Inbox {
-    pub(super) fn take(&self) -> impl Iterator<Item = Once> + use<> {
-        let mut mail = self.lock();
-        self.has_mail.store(false, Ordering::Release);
-        mem::take(&mut mail.letters).into_iter().map(|letter| letter as Once)
-    }
-
-    pub(super) fn has_mail(&self) -> bool {
-        self.has_mail.load(Ordering::Acquire)
-    }
-
-    /// Whether anybody could still write.
+    /// Whether anybody is to be waited for.
     pub(super) fn has_handles(&self) -> bool {
         self.lock().handles > 0
     }
 
-    /// Refuses letters from here on.
-    pub(super) fn end(&self) {
-        let mut mail = self.lock();
-        mail.ended = true;
-        let dropped = mem::take(&mut mail.letters);
-        drop(mail);
-        drop(dropped);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Mail> {
+    fn lock(&self) -> MutexGuard<'_, Mail<L, N>> {
         self.mail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Handle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Handle")
+impl<L, N> Mail<L, N> {
+    fn take(&mut self) -> (Vec<L>, Vec<N>) {
+        (mem::take(&mut self.letters), mem::take(&mut self.woken))
     }
 }
-
-impl fmt::Display for LoopEnded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the event loop has ended")
-    }
-}
-
-impl error::Error for LoopEnded {}

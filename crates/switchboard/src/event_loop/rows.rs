@@ -2,9 +2,12 @@
 
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
+use std::task::Waker;
 
 use slotmap::new_key_type;
 
+use super::alarm::{Alarm, Woken};
 use super::timers::Timer;
 use super::{Completion, EventLoop};
 use crate::engine::{Direction, Socket, Ticket};
@@ -22,6 +25,10 @@ pub(super) enum Row {
     Once(Once),
     /// To be ready when its time comes.
     Timer(Timer, Once),
+    /// To be woken when its time comes.
+    Sleep(Timer, Waker),
+    /// Called whenever it was woken.
+    Alarm(Arc<Alarm>, Rc<dyn Woken>),
     /// Called again and again.
     Watch(Watch),
 }
@@ -30,6 +37,8 @@ pub(super) enum Row {
 pub(super) enum Waiter {
     Completion(Rc<dyn Completion>),
     Watch(Callback),
+    /// Takes the outcome itself.
+    Waker(Waker),
 }
 
 /// A callback to be called again and again.
@@ -62,7 +71,7 @@ impl Row {
         let old = std::mem::replace(self, Self::Once(Box::new(|_| {})));
         *self = match old {
             Self::Once(once) | Self::Timer(_, once) => wrap(once),
-            watch @ Self::Watch(_) => watch,
+            other => other,
         };
     }
 }

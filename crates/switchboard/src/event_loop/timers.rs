@@ -34,6 +34,11 @@ impl Timers {
         self.due.remove(&timer);
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.due.len()
+    }
+
     /// When the first is due.
     pub(super) fn first(&self) -> Option<Instant> {
         self.due.first_key_value().map(|(timer, _)| timer.due)

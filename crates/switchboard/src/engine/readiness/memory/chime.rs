@@ -20,15 +20,15 @@ struct State {
     ringers: usize,
 }
 
-/// One bell's grip on it.
+/// Counts one bell, while it lives.
 struct Ringer(Arc<Chime>);
 
 impl Chime {
     /// A new bell.
     pub(super) fn bell(self: &Arc<Self>) -> Bell {
         self.lock().ringers += 1;
-        let ringer = Ringer(Arc::clone(self));
-        Bell::new(move || ringer.ring())
+        let chime = Arc::clone(self);
+        Bell::counted(move || chime.ring(), Ringer(Arc::clone(self)))
     }
 
     /// Whether it was rung since the last call.
@@ -46,15 +46,13 @@ impl Chime {
         std::mem::take(&mut state.rung)
     }
 
+    fn ring(&self) {
+        self.lock().rung = true;
+        self.changed.notify_all();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Ringer {
-    fn ring(&self) {
-        self.0.lock().rung = true;
-        self.0.changed.notify_all();
     }
 }
 

@@ -1,0 +1,102 @@
+//! Running a future to its end, from outside the loop.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use super::budget;
+use super::tasks::Tasks;
+use crate::EventLoop;
+use crate::event_loop::{Callback, Local, Woken};
+
+/// Runs a future on a loop of its own, to its end: what `#[switchboard::main]` does with `main`.
+///
+/// Tasks that still run then are cancelled; connections that close gently are waited for. The loop is on the best
+/// engine of this system, or the one named by the environment's `SWITCHBOARD_ENGINE`.
+///
+/// # Errors
+///
+/// When no engine could be opened or it became unusable; and as [`EventLoop::block_on`].
+pub fn run<F: Future>(future: F) -> io::Result<F::Output> {
+    let event_loop = EventLoop::with(crate::engine::from_environment()?);
+    let output = event_loop.block_on(future)?;
+    event_loop.wind_up()?;
+    Ok(output)
+}
+
+impl EventLoop {
+    /// Runs a future to its end, and with it all else the loop has to do. What is not finished by then goes on with the
+    /// next `block_on`, [`run`](Self::run) or [`turn`](Self::turn).
+    ///
+    /// # Errors
+    ///
+    /// As [`turn`](Self::turn); [`io::ErrorKind::Deadlock`] from within a task or callback of this loop: there, await
+    /// the future instead. The future is dropped then.
+    pub fn block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
+        self.check_not_turning()?;
+        let root = Root::default();
+        let woken = Rc::clone(&root.woken);
+        let (name, waker) = self.on_wake(Rc::new(root));
+        let _alarm = Registered { event_loop: self, name };
+        let mut future = pin!(future);
+        loop {
+            if woken.take() {
+                let _budget = budget::begin();
+                let polled = self.within(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
+                if let Poll::Ready(output) = polled {
+                    return Ok(output);
+                }
+            }
+            self.turn(None)?;
+        }
+    }
+
+    /// Cancels all tasks, and runs passes until the last gentle close is done.
+    ///
+    /// # Errors
+    ///
+    /// As [`turn`](Self::turn).
+    pub fn wind_up(&self) -> io::Result<()> {
+        self.check_not_turning()?;
+        self.within(|| self.local::<Tasks>().end(self));
+        // One more at least: destructors may have left word of what they want closed.
+        loop {
+            self.turn(Some(std::time::Duration::ZERO))?;
+            if self.engine().closing() == 0 {
+                return Ok(());
+            }
+            self.turn(None)?;
+        }
+    }
+}
+
+/// Whether the future was woken since it was last polled.
+struct Root {
+    woken: Rc<Cell<bool>>,
+}
+
+impl Default for Root {
+    /// It has to be polled once.
+    fn default() -> Self {
+        Self { woken: Rc::new(Cell::new(true)) }
+    }
+}
+
+impl Woken for Root {
+    fn woken(self: Rc<Self>, _: &EventLoop, _: Callback) {
+        self.woken.set(true);
+    }
+}
+
+struct Registered<'a> {
+    event_loop: &'a EventLoop,
+    name: Callback,
+}
+
+impl Drop for Registered<'_> {
+    fn drop(&mut self) {
+        self.event_loop.cancel(self.name);
+    }
+}

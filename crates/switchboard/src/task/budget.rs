@@ -1,0 +1,49 @@
+//! The budget of a poll: how much one task may get done before others have their turn.
+//!
+//! Each thing of ours that is ready when it is polled costs one, whether it succeeds or fails. When the budget is
+//! spent, the next one wakes its task and answers "pending": so a task whose socket always has more is as fair as
+//! one that waits. Code that runs outside a task has no budget, and is never stopped.
+
+use std::cell::Cell;
+use std::task::{Context, Poll};
+
+thread_local! {
+    static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// The budget of one poll; when it is dropped, that of the poll around it is back.
+pub(super) struct Budget {
+    outer: Option<u32>,
+}
+
+/// Begins a poll.
+pub(super) fn begin() -> Budget {
+    Budget { outer: LEFT.replace(Some(THINGS_PER_POLL)) }
+}
+
+/// Spends one; pending, with the task woken, when nothing is left.
+pub(crate) fn poll(cx: &mut Context<'_>) -> Poll<()> {
+    match LEFT.get() {
+        Some(0) => {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Some(left) => LEFT.set(Some(left - 1)),
+        None => {}
+    }
+    Poll::Ready(())
+}
+
+/// Gives one back: what it was spent for is pending.
+pub(crate) fn refund() {
+    LEFT.set(LEFT.get().map(|left| left + 1));
+}
+
+impl Drop for Budget {
+    fn drop(&mut self) {
+        LEFT.set(self.outer);
+    }
+}
+
+/// How many things of ours one poll of a task may find ready.
+const THINGS_PER_POLL: u32 = 64;

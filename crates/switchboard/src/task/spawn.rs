@@ -1,0 +1,148 @@
+//! Spawning: from a task, from whoever has the loop, and from other threads.
+
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::Task;
+use super::about::About;
+use super::outcome::Outcome;
+use super::slot::{Ended, Slot};
+use super::tasks::Tasks;
+use crate::EventLoop;
+use crate::event_loop::{Handle, LoopEnded};
+
+/// Spawns a task on the loop that runs this code.
+///
+/// ```
+/// switchboard::run(async {
+///     let task = switchboard::spawn(async { 6 * 7 });
+///     assert_eq!(task.await, 42);
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Panics
+///
+/// When no loop runs it. There [`EventLoop::spawn`] and [`Handle::spawn`] do the same.
+#[track_caller]
+pub fn spawn<F>(future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: Outcome + 'static,
+{
+    start(&current("spawn"), None, Location::caller(), future)
+}
+
+/// [`spawn`], with a name that failures are reported with.
+///
+/// # Panics
+///
+/// As [`spawn`].
+#[track_caller]
+pub fn spawn_named<F>(name: impl Into<Cow<'static, str>>, future: F) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: Outcome + 'static,
+{
+    start(&current("spawn_named"), Some(name.into()), Location::caller(), future)
+}
+
+impl EventLoop {
+    /// Spawns a task on this loop.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Task<F::Output>
+    where
+        F: Future + 'static,
+        F::Output: Outcome + 'static,
+    {
+        start(self, None, Location::caller(), future)
+    }
+}
+
+impl Handle {
+    /// Spawns a task on the loop, from any thread. It can be awaited there, too.
+    ///
+    /// # Errors
+    ///
+    /// [`LoopEnded`] when there is no loop any more; the future is dropped.
+    #[track_caller]
+    pub fn spawn<F>(&self, future: F) -> Result<Task<F::Output>, LoopEnded>
+    where
+        F: Future + Send + 'static,
+        F::Output: Outcome + Send + 'static,
+    {
+        let about = About { name: None, spawned: Location::caller(), home: self.downgrade() };
+        let slot = Arc::new(Slot::new(about, message::<F::Output>));
+        let mut letter = Unborn { slot: Arc::clone(&slot), future: Some(future) };
+        self.soon(move |event_loop| {
+            if let Some(future) = letter.future.take() {
+                begin(event_loop, &letter.slot, future);
+            }
+        })?;
+        Ok(Task { slot })
+    }
+}
+
+/// A task on its way to the loop. Lost on it, it has been cancelled.
+struct Unborn<F: Future> {
+    slot: Arc<Slot<F::Output>>,
+    future: Option<F>,
+}
+
+impl<F: Future> Drop for Unborn<F> {
+    fn drop(&mut self) {
+        if let Some(future) = self.future.take() {
+            self.slot.about().guard("panicked when it was dropped", || drop(future));
+            self.slot.end(Err(Ended::Cancelled));
+        }
+    }
+}
+
+/// The loop that runs this code.
+#[track_caller]
+pub(super) fn current(what: &str) -> EventLoop {
+    let Some(event_loop) = EventLoop::current() else {
+        panic!("{what}: no event loop runs this code; call it from a task, or from what `block_on` runs")
+    };
+    event_loop
+}
+
+pub(super) fn start<F>(
+    event_loop: &EventLoop,
+    name: Option<Cow<'static, str>>,
+    spawned: &'static Location<'static>,
+    future: F,
+) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: Outcome + 'static,
+{
+    let about = About { name, spawned, home: event_loop.weak_handle() };
+    let slot = Arc::new(Slot::new(about, message::<F::Output>));
+    begin(event_loop, &slot, future);
+    Task { slot }
+}
+
+fn begin<F>(event_loop: &EventLoop, slot: &Arc<Slot<F::Output>>, future: F)
+where
+    F: Future + 'static,
+    F::Output: 'static,
+{
+    if event_loop.is_ending() || slot.is_finished() {
+        slot.about().guard("panicked when it was dropped", || drop(future));
+        return slot.end(Err(Ended::Cancelled));
+    }
+    Tasks::add(event_loop, Arc::<Slot<F::Output>>::clone(slot), |name| {
+        slot.begin(name);
+        let slot = Arc::clone(slot);
+        Box::pin(async move {
+            let output = future.await;
+            slot.end(Ok(output));
+        })
+    });
+}
+
+fn message<T: Outcome>(output: &T) -> Option<String> {
+    output.failure().map(ToString::to_string)
+}
