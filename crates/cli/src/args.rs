@@ -6,12 +6,12 @@
 use std::io;
 use std::process::ExitCode;
 
-use crate::address::Target;
 use crate::choice::{Choice, shown};
 use crate::error::{Error, reason};
 use crate::serve::Options;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, Parser, Subcommand};
+use switchboard::net::Target;
 
 /// What is meant.
 #[derive(Debug)]

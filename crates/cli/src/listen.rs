@@ -10,15 +10,20 @@ use switchboard::engine::{
     Address, Done, Fact, Failed, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
 };
 use switchboard::event_loop::Completion;
+use switchboard::net::Target;
 use switchboard::{Engine, EventLoop};
 
-use crate::address::Target;
 use crate::error::{Error, is_out_of_descriptors, reason};
 
 /// Listens, and says where: the port may have been left to the system.
 pub(crate) fn open(event_loop: &EventLoop, target: &Target) -> Result<(Socket, SocketAddr), Error> {
     let addresses = match target {
-        Target::Ip(address) => vec![*address],
+        Target::Address(Address::Ip(address)) => vec![*address],
+        Target::Address(_) => {
+            return Err(Error::wrong_use(format_args!(
+                "--listen {target}: Unix sockets cannot be served yet"
+            )));
+        }
         Target::Host { host, port } => resolve(event_loop, host, *port).map_err(|error| {
             Error::refused(format_args!(
                 "cannot listen on {target}: cannot find the host ({}); check its name, or give an IP address",
@@ -82,7 +87,7 @@ impl Completion for Answer {
 /// What hindered it, and what to do.
 fn explain(target: &Target, address: SocketAddr, error: &io::Error) -> String {
     let found = match target {
-        Target::Ip(_) => String::new(),
+        Target::Address(_) => String::new(),
         Target::Host { .. } => format!(" ({address})"),
     };
     let what = match error.kind() {

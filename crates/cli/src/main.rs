@@ -5,7 +5,6 @@
 //! and an exit code.
 #![forbid(unsafe_code)]
 
-mod address;
 mod args;
 mod choice;
 mod clients;

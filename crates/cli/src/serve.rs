@@ -9,8 +9,8 @@ use std::rc::Rc;
 use switchboard::EventLoop;
 use switchboard::engine::Setting;
 use switchboard::event_loop::Acceptor;
+use switchboard::net::Target;
 
-use crate::address::Target;
 use crate::choice::Choice;
 use crate::clients::Clients;
 use crate::drain::Drain;

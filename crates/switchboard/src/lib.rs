@@ -6,13 +6,15 @@
 //! * `switchboard-selector`, a crate of its own: which of these descriptors may be tried now?
 //! * [`engine`]: "do this" and "it is done", the same on every mechanism, by six laws;
 //! * [`event_loop`]: callbacks, timers, signals, and connections that call back;
-//! * [`task`]: futures, with no `Send` asked of them, and no failure of theirs lost.
+//! * [`task`]: futures, with no `Send` asked of them, and no failure of theirs lost;
+//! * [`net`]: the sockets of `std::net`, for tasks.
 //!
 //! Each layer works without those above it, and nothing imports a layer above its own.
 #![forbid(unsafe_code)]
 
 pub mod engine;
 pub mod event_loop;
+pub mod net;
 pub mod task;
 
 pub use engine::{Address, Engine, Mechanism};

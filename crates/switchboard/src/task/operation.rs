@@ -13,10 +13,12 @@ use crate::engine::{Done, Failed, Op, Submitted, Ticket};
 use crate::event_loop::WeakHandle;
 
 /// An operation to do, under way, or over.
+#[derive(Debug)]
 pub(crate) struct Operation {
     state: State,
 }
 
+#[derive(Debug)]
 enum State {
     ToDo(Option<Op>),
     Pending(WeakHandle, Ticket),

@@ -1,51 +1,189 @@
-//! Where to listen, as it is typed: an IP address or the name of a host, and always a port.
+//! Where to connect to or to listen, as people write it: an address, or the name of a host and a port.
 //!
-//! Only the text is judged here. Whether the host has an address, and whether it is one of this machine,
-//! shows when it is listened on (`listen`).
+//! Only the text is judged here. Whether the host has an address shows when it is resolved, off the loop.
 
-use std::fmt;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
+use std::{error, fmt, io};
 
-/// `IP:PORT`, `[IPV6]:PORT` or `HOST:PORT`.
+use crate::engine::{Address, Done, Op};
+use crate::task::operation;
+
+/// An address, or the name of a host with a port.
+///
+/// Functions of this layer take whatever turns [into one](ToTarget): an address, `"HOST:PORT"`, `("HOST", PORT)`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Target {
+pub enum Target {
     /// Nothing is left to find out.
-    Ip(SocketAddr),
+    Address(Address),
     /// A name, to be resolved.
     Host {
         /// Without brackets.
         host: String,
-        /// 0 takes a free one.
+        /// For a listener, 0 takes a free one.
         port: u16,
     },
+}
+
+/// A text that is no target: what is wrong with it, and what to give instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParseTargetError {
+    message: String,
+}
+
+/// What a [`Target`] is made from.
+pub trait ToTarget {
+    /// Makes it.
+    ///
+    /// # Errors
+    ///
+    /// When a text is no target.
+    fn to_target(self) -> io::Result<Target>;
+}
+
+impl Target {
+    /// Its addresses, at least one, in the system's order of preference.
+    ///
+    /// *Cancel safety.* Dropping it stops the waiting, not the looking up.
+    ///
+    /// # Errors
+    ///
+    /// When the host is not found, or nobody could be asked.
+    pub async fn resolve(&self) -> io::Result<Vec<Address>> {
+        let (host, port) = match self {
+            Self::Address(address) => return Ok(vec![address.clone()]),
+            Self::Host { host, port } => (host.clone(), *port),
+        };
+        match operation(Op::Resolve { host, port }).await {
+            Ok(Done::Resolved { addresses }) => Ok(addresses.into_iter().map(Address::Ip).collect()),
+            Ok(other) => unreachable!("a name is resolved to addresses, not to {other:?}"),
+            Err(failed) => {
+                let message = format!("cannot find the host of {self}: {}", failed.error);
+                Err(io::Error::new(failed.error.kind(), message))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Ip(address) => address.fmt(f),
+            Self::Address(address) => address.fmt(f),
             Self::Host { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Host { host, port } => write!(f, "{host}:{port}"),
         }
     }
 }
 
+/// `IP:PORT`, `[IPV6]:PORT`, `HOST:PORT` or `unix:/path`.
 impl FromStr for Target {
-    /// What is wrong and what to give instead.
-    type Err = String;
+    type Err = ParseTargetError;
 
-    fn from_str(text: &str) -> Result<Self, String> {
+    fn from_str(text: &str) -> Result<Self, ParseTargetError> {
         if let Ok(address) = text.parse() {
-            return Ok(Self::Ip(address));
-        }
-        if text.starts_with("unix:") {
-            return Err(format!("Unix sockets cannot be served; {EXAMPLE}"));
+            return match address {
+                Address::Unix(crate::engine::UnixName::Unnamed) => {
+                    Err("no path; give unix:/path, such as unix:/tmp/switchboard.sock".to_owned().into())
+                }
+                address => Ok(Self::Address(address)),
+            };
         }
         let (host, port) = split(text)?;
         let port = read_port(port, text)?;
         check_host(host)?;
         Ok(Self::Host { host: host.to_owned(), port })
+    }
+}
+
+impl From<String> for ParseTargetError {
+    fn from(message: String) -> Self {
+        Self { message }
+    }
+}
+
+impl From<&str> for ParseTargetError {
+    fn from(message: &str) -> Self {
+        Self { message: message.to_owned() }
+    }
+}
+
+impl fmt::Display for ParseTargetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl error::Error for ParseTargetError {}
+
+impl From<Address> for Target {
+    fn from(address: Address) -> Self {
+        Self::Address(address)
+    }
+}
+
+impl ToTarget for Target {
+    fn to_target(self) -> io::Result<Target> {
+        Ok(self)
+    }
+}
+
+impl ToTarget for &Target {
+    fn to_target(self) -> io::Result<Target> {
+        Ok(self.clone())
+    }
+}
+
+impl ToTarget for Address {
+    fn to_target(self) -> io::Result<Target> {
+        Ok(self.into())
+    }
+}
+
+impl ToTarget for &Address {
+    fn to_target(self) -> io::Result<Target> {
+        Ok(self.clone().into())
+    }
+}
+
+impl ToTarget for SocketAddr {
+    fn to_target(self) -> io::Result<Target> {
+        Ok(Target::Address(self.into()))
+    }
+}
+
+impl ToTarget for &str {
+    fn to_target(self) -> io::Result<Target> {
+        self.parse().map_err(|wrong| {
+            let message = format!("cannot understand the address {self:?}: {wrong}");
+            io::Error::new(io::ErrorKind::InvalidInput, message)
+        })
+    }
+}
+
+impl ToTarget for String {
+    fn to_target(self) -> io::Result<Target> {
+        self.as_str().to_target()
+    }
+}
+
+impl ToTarget for &String {
+    fn to_target(self) -> io::Result<Target> {
+        self.as_str().to_target()
+    }
+}
+
+impl ToTarget for (IpAddr, u16) {
+    fn to_target(self) -> io::Result<Target> {
+        SocketAddr::from(self).to_target()
+    }
+}
+
+impl ToTarget for (&str, u16) {
+    fn to_target(self) -> io::Result<Target> {
+        match self.0.parse::<IpAddr>() {
+            Ok(ip) => (ip, self.1).to_target(),
+            Err(_) => Ok(Target::Host { host: self.0.to_owned(), port: self.1 }),
+        }
     }
 }
 
@@ -128,8 +266,15 @@ mod tests {
 
     #[test]
     fn what_is_typed_well_is_read_and_printed_back() {
-        for text in ["127.0.0.1:0", "[::1]:8000", "[::]:65535", "localhost:80", "a-b.example:1", "x.local.:2"]
-        {
+        for text in [
+            "127.0.0.1:0",
+            "[::1]:8000",
+            "[::]:65535",
+            "localhost:80",
+            "a-b.example:1",
+            "x.local.:2",
+            "unix:/tmp/a",
+        ] {
             assert_eq!(text.parse::<Target>().map(|target| target.to_string()), Ok(text.to_owned()));
         }
         let zone = Target::Host { host: "fe80::1%eth0".into(), port: 7 };
@@ -159,9 +304,10 @@ mod tests {
             ("http://localhost:80", "too many colons"),
             ("a b:80", "a host has no ' ' in its name"),
             ("256.1.1.1:80", "\"256.1.1.1\" is no IP address"),
-            ("unix:/tmp/socket", "Unix sockets cannot be served"),
+            ("unix:", "no path; give unix:/path"),
         ] {
             let error = text.parse::<Target>().expect_err(text);
+            let error = error.to_string();
             assert!(error.starts_with(said), "{text}: {error}");
         }
     }

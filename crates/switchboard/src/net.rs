@@ -1,0 +1,25 @@
+//! Sockets for tasks: the names and meanings of `std::net`, without blocking.
+//!
+//! A socket here is a name of one that the engine owns, and dropping it closes it: a stream gently, so that what was
+//! sent arrives although the peer's last bytes were never read. A socket belongs to the loop that it was made on; used
+//! elsewhere it answers with an error. An idle stream holds no buffer.
+
+mod endpoint;
+mod listener;
+mod reader;
+mod stream;
+mod target;
+mod tcp;
+mod traffic;
+mod unix;
+mod writer;
+
+pub use crate::engine::{Address, Close, Lease};
+pub use listener::Listener;
+pub use reader::ReadHalf;
+pub use stream::Stream;
+pub use target::{ParseTargetError, Target, ToTarget};
+pub use tcp::{TcpListener, TcpStream};
+pub(crate) use traffic::Traffic;
+pub use unix::{UnixListener, UnixStream};
+pub use writer::WriteHalf;

@@ -1,0 +1,102 @@
+//! Unix sockets (unix(7)).
+
+use std::io;
+use std::ops::{Deref, DerefMut};
+use std::path::PathBuf;
+
+use super::endpoint::Endpoint;
+use super::listener::Listener;
+use super::stream::Stream;
+use crate::engine::{Address, Done, Op, Plan};
+use crate::task::operation;
+
+/// A connection on a Unix socket: a [`Stream`], to which it dereferences.
+#[derive(Debug)]
+pub struct UnixStream {
+    stream: Stream,
+}
+
+/// A Unix socket that listens: a [`Listener`], to which it dereferences.
+#[derive(Debug)]
+pub struct UnixListener {
+    listener: Listener,
+}
+
+impl UnixStream {
+    /// Connects to a socket's file.
+    ///
+    /// *Cancel safety.* Dropped, no connection is left behind.
+    ///
+    /// # Errors
+    ///
+    /// `cannot connect to …`: [`io::ErrorKind::NotFound`], or [`io::ErrorKind::ConnectionRefused`] when nobody listens
+    /// on it any more.
+    pub async fn connect(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let to = Address::unix(path);
+        let endpoint = Endpoint::open(Plan::Stream { like: to.clone() })?;
+        let connected = operation(Op::Connect { socket: endpoint.socket()?, to: to.clone() }).await;
+        match connected {
+            Ok(Done::Connected) => Ok(Self { stream: Stream::new(endpoint) }),
+            Ok(other) => unreachable!("a connect was answered with {other:?}"),
+            Err(failed) => {
+                let message = format!("cannot connect to {to}: {}", failed.error);
+                Err(io::Error::new(failed.error.kind(), message))
+            }
+        }
+    }
+}
+
+impl UnixListener {
+    /// Listens on a socket's file, which must not exist, and which stays when the listener is dropped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::bind`].
+    pub async fn bind(path: impl Into<PathBuf>) -> io::Result<Self> {
+        Ok(Self { listener: Listener::bind(Address::unix(path)).await? })
+    }
+
+    /// See [`Listener::accept`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn accept(&self) -> io::Result<(UnixStream, Address)> {
+        let (stream, peer) = self.listener.accept().await?;
+        Ok((UnixStream { stream }, peer))
+    }
+}
+
+impl Deref for UnixStream {
+    type Target = Stream;
+
+    fn deref(&self) -> &Stream {
+        &self.stream
+    }
+}
+
+impl DerefMut for UnixStream {
+    fn deref_mut(&mut self) -> &mut Stream {
+        &mut self.stream
+    }
+}
+
+impl Deref for UnixListener {
+    type Target = Listener;
+
+    fn deref(&self) -> &Listener {
+        &self.listener
+    }
+}
+
+impl From<UnixStream> for Stream {
+    fn from(stream: UnixStream) -> Self {
+        stream.stream
+    }
+}
+
+impl From<UnixListener> for Listener {
+    fn from(listener: UnixListener) -> Self {
+        listener.listener
+    }
+}
