@@ -7,8 +7,8 @@ use super::endpoint::Endpoint;
 use super::reader::ReadHalf;
 use super::traffic::Traffic;
 use super::writer::WriteHalf;
-use crate::EventLoop;
 use crate::engine::{Address, Close, Lease, Question, Socket};
+use crate::event_loop::EventLoop;
 
 /// A connected stream. [`TcpStream`](super::TcpStream) and [`UnixStream`](super::UnixStream) are one each.
 ///
