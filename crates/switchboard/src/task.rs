@@ -12,6 +12,8 @@ mod about;
 mod block_on;
 mod blocking;
 mod budget;
+#[doc(hidden)]
+pub mod entry;
 mod interval;
 mod operation;
 mod outcome;
@@ -33,6 +35,8 @@ use std::task::{Context, Poll, ready};
 pub use block_on::run;
 pub use blocking::spawn_blocking;
 pub(crate) use budget::poll as poll_budget;
+#[doc(inline)]
+pub use entry::main;
 pub use interval::{Interval, interval};
 pub(crate) use operation::operation;
 pub use outcome::Outcome;
