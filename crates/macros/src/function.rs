@@ -27,21 +27,20 @@ impl Function {
         let Self { attributes, visibility, signature, body } = self;
         let (name, output) = (&signature.ident, &signature.output);
         let (returned, run) = if self.is_main() {
-            (quote!(-> impl ::std::process::Termination), quote!(end_of))
+            // A type that no `main` may return is refused where it is written.
+            let at = match output {
+                ReturnType::Default => name.span(),
+                ReturnType::Type(_, output) => output.span(),
+            };
+            (quote_spanned!(at=> -> impl ::std::process::Termination), quote!(end_of))
         } else {
             (output.to_token_stream(), quote!(output_of))
         };
-        // A type that no `main` may return is refused where it is written.
-        let at = match output {
-            ReturnType::Default => name.span(),
-            ReturnType::Type(_, output) => output.span(),
-        };
-        let run = quote_spanned!(at=> ::switchboard::task::entry::#run(#name()));
         quote! {
             #(#attributes)*
             #visibility fn #name() #returned {
                 async fn #name() #output #body
-                #run
+                ::switchboard::task::entry::#run(#name())
             }
         }
     }

@@ -104,10 +104,7 @@ use std::process::{ExitCode, Termination};
 pub use switchboard_macros::main;
 
 /// How a program ends whose `main` is this future.
-///
-/// The future's own type has no room for a loop that failed, and [`std::process::exit`] would skip the destructors of
-/// whoever called `main`, so that the two are one type which ends a program.
-pub fn end_of<F: Future<Output: Termination>>(main: F) -> impl Termination {
+pub fn end_of<F: Future>(main: F) -> End<F::Output> {
     End(super::run(main))
 }
 
@@ -121,14 +118,18 @@ pub fn output_of<F: Future>(body: F) -> F::Output {
     super::run(body).unwrap_or_else(|error| panic!("cannot run an event loop: {error}"))
 }
 
-struct End<T>(io::Result<T>);
+/// The end of a program: as its `main` says, or because the loop failed.
+///
+/// What `main` returns has no room for the second, and [`std::process::exit`] would skip the destructors of whoever
+/// called `main`. A type that is both ends the program as any `main` does.
+pub struct End<T>(io::Result<T>);
 
 impl<T: Termination> Termination for End<T> {
     fn report(self) -> ExitCode {
         match self.0 {
             Ok(output) => output.report(),
             Err(error) => {
-                // As the standard library ends a `main` that failed: with nobody to read it, there is still the code.
+                // Not `eprintln!`, which panics where nobody can read it: there is still the exit code.
                 writeln!(io::stderr(), "error: {error}").ok();
                 ExitCode::FAILURE
             }
