@@ -6,9 +6,6 @@ use std::process::{Command, ExitCode, Termination};
 macro_rules! program {
     ($name:ident, $output:ty, $body:block) => {
         mod $name {
-            #[allow(unused_imports, reason = "not every program returns one")]
-            use super::*;
-
             #[switchboard::main]
             pub(super) async fn main() -> $output {
                 switchboard::yield_now().await;
@@ -24,10 +21,10 @@ program!(failed, Result<(), Box<dyn std::error::Error>>, {
     let _: u32 = "x".parse()?;
     Ok(())
 });
-program!(code, ExitCode, { ExitCode::from(7) });
-program!(either, Result<ExitCode, String>, { Ok(ExitCode::from(8)) });
-program!(opaque, impl Termination, { ExitCode::from(9) });
-program!(own, Own, { Own(10) });
+program!(code, super::ExitCode, { super::ExitCode::from(7) });
+program!(either, Result<super::ExitCode, String>, { Ok(super::ExitCode::from(8)) });
+program!(opaque, impl super::Termination, { super::ExitCode::from(9) });
+program!(own, super::Own, { super::Own(10) });
 program!(endless, !, { panic!("this is the end") });
 
 struct Own(u8);
@@ -101,6 +98,7 @@ fn a_function_of_another_name_returns_what_it_returns() {
 /// All names that the written code could have meant are something else here.
 mod strange {
     #![allow(non_camel_case_types, dead_code, reason = "the names are the point")]
+    #![deny(unused_variables, reason = "a function that lost its attributes does not compile")]
 
     mod std {}
     mod core {}

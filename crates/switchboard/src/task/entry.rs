@@ -25,13 +25,12 @@ use std::process::{ExitCode, Termination};
 /// It may return what any `main` may: nothing, a [`Result`], an [`ExitCode`], whatever is a [`Termination`]. When `main`
 /// returns, tasks that still run are cancelled, and connections that close gently are waited for. The loop is on the
 /// best engine of this system, or the one named by the environment's `SWITCHBOARD_ENGINE`. If the loop itself fails
-/// (there is no such engine, say), the program prints `error: …` to stderr and ends with exit code 1; nothing is torn
-/// down half-way for it, the stack unwinds as it does when `main` returns.
+/// (there is no such engine, say), the program prints `error: …` to stderr and ends with exit code 1.
 ///
 /// # Functions of other names
 ///
 /// Any `async fn` that takes nothing becomes a plain function that runs it and returns what it returns: handy below a
-/// `main` that has something to do before there is a loop. It blocks its caller, so that it does not belong into a task.
+/// `main` that has something to do before there is a loop. It blocks its caller, so that it has no place in a task.
 /// It panics if the loop itself fails, for it has no other way to say so; where that matters, call
 /// [`run`](crate::task::run).
 ///
