@@ -22,6 +22,6 @@ pub mod task;
 pub use engine::{Address, Engine, Mechanism};
 pub use event_loop::{EventLoop, Handle};
 pub use task::{
-    Interval, Outcome, Scope, Sleep, Task, TimedOut, interrupt, interval, run, scope, signal, sleep,
+    Interval, Outcome, Scope, Sleep, Task, TimedOut, interrupt, interval, main, run, scope, signal, sleep,
     sleep_until, spawn, spawn_blocking, spawn_named, timeout, yield_now,
 };

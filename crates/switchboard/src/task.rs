@@ -13,6 +13,8 @@ mod block_on;
 mod blocking;
 mod budget;
 mod canceller;
+#[doc(hidden)]
+pub mod entry;
 mod interval;
 mod operation;
 mod outcome;
@@ -35,6 +37,8 @@ pub use block_on::run;
 pub use blocking::spawn_blocking;
 pub(crate) use budget::poll as poll_budget;
 pub(crate) use canceller::Canceller;
+#[doc(inline)]
+pub use entry::main;
 pub use interval::{Interval, interval};
 pub(crate) use operation::{Operation, elsewhere, operation};
 pub use outcome::Outcome;
