@@ -4,6 +4,7 @@
 //! sent arrives although the peer's last bytes were never read. A socket belongs to the loop that it was made on; used
 //! elsewhere it answers with an error. An idle stream holds no buffer.
 
+mod connect;
 mod endpoint;
 mod listener;
 mod reader;

@@ -34,7 +34,7 @@ pub use block_on::run;
 pub use blocking::spawn_blocking;
 pub(crate) use budget::poll as poll_budget;
 pub use interval::{Interval, interval};
-pub(crate) use operation::{elsewhere, operation};
+pub(crate) use operation::{Operation, elsewhere, operation};
 pub use outcome::Outcome;
 pub use scope::{Scope, scope};
 pub use signal::{interrupt, signal};
