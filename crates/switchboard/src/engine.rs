@@ -127,6 +127,9 @@ pub trait Engine {
     /// before them.
     fn close(&mut self, socket: Socket, how: Close);
 
+    /// Bounds a gentle close that is under way: it is over at this moment at the latest. Does nothing to other names.
+    fn hurry(&mut self, socket: Socket, until: Instant);
+
     /// How many sockets are still being closed gently, in the background of [`wait`](Engine::wait).
     fn closing(&self) -> usize;
 

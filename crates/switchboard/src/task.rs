@@ -12,6 +12,9 @@ mod about;
 mod block_on;
 mod blocking;
 mod budget;
+mod canceller;
+#[doc(hidden)]
+pub mod entry;
 mod interval;
 mod operation;
 mod outcome;
@@ -33,6 +36,9 @@ use std::task::{Context, Poll, ready};
 pub use block_on::run;
 pub use blocking::spawn_blocking;
 pub(crate) use budget::poll as poll_budget;
+pub(crate) use canceller::Canceller;
+#[doc(inline)]
+pub use entry::main;
 pub use interval::{Interval, interval};
 pub(crate) use operation::{Operation, elsewhere, operation};
 pub use outcome::Outcome;
@@ -40,6 +46,7 @@ pub use scope::{Scope, scope};
 pub use signal::{interrupt, signal};
 pub use sleep::{Sleep, sleep, sleep_until};
 pub use slot::Ended;
+pub(crate) use spawn::spawn_for;
 pub use spawn::{spawn, spawn_named};
 pub use timeout::{TimedOut, timeout};
 pub use yield_now::yield_now;
@@ -91,9 +98,10 @@ impl<T> Task<T> {
         self.slot.is_finished()
     }
 
-    /// Its name in the loop.
-    fn name(&self) -> Option<crate::event_loop::Callback> {
-        self.slot.name()
+    /// What cancels it without its handle.
+    pub(crate) fn canceller(&self) -> Option<Canceller> {
+        let name = self.slot.name()?;
+        Some(Canceller { home: self.slot.about().home.clone(), name })
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Ended>> {

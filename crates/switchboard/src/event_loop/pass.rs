@@ -18,7 +18,7 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// What [`Engine::wait`] answers, and [`io::ErrorKind::Deadlock`] when called from a callback of this loop.
+    /// What [`Engine::wait`](crate::engine::Engine::wait) answers, and [`io::ErrorKind::Deadlock`] when called from a callback of this loop.
     pub fn turn(&self, longest: Option<Duration>) -> io::Result<()> {
         self.check_not_turning()?;
         let _turning = Turning::begin(self);

@@ -27,7 +27,7 @@ impl EventLoop {
     ///
     /// # Errors
     ///
-    /// As [`Engine::take`](crate::Engine::take).
+    /// As [`Engine::take`](crate::engine::Engine::take).
     pub fn poll_taken(&self, ticket: Ticket, waker: &Waker) -> Poll<Result<Done, Failed>> {
         if let Some(Waiter::Waker(waiting)) = self.core.waiting.borrow_mut().get_mut(ticket) {
             waiting.clone_from(waker);

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::traffic::Traffic;
-use crate::EventLoop;
 use crate::engine::{
     Address, Close, Direction, Fact, Op, Plan, Question, Setting, Socket, Submitted, Ticket,
 };
+use crate::event_loop::EventLoop;
 use crate::event_loop::WeakHandle;
 use crate::task::elsewhere;
 

@@ -5,8 +5,8 @@ use std::io;
 use super::endpoint::Endpoint;
 use super::stream::Stream;
 use super::target::{Target, ToTarget};
-use crate::engine::{Address, Done, Listen, Op, Plan, Question, Socket};
-use crate::task::operation;
+use crate::engine::{Address, Done, Listen, Op, Plan, Question};
+use crate::task::{Operation, operation};
 
 /// A socket that listens. [`TcpListener`](super::TcpListener) and [`UnixListener`](super::UnixListener) are one each.
 ///
@@ -63,17 +63,17 @@ impl Listener {
     /// As `accept(2)`: out of descriptors, or what befell one connection before it was accepted. In both cases the next
     /// call may succeed.
     pub async fn accept(&self) -> io::Result<(Stream, Address)> {
-        let (socket, peer) = self.accept_socket(true).await?;
-        Ok((Stream::adopt(&self.endpoint.event_loop()?, socket), peer))
-    }
-
-    /// The same, with only the name of the connection; without waiting, `WouldBlock` says that the queue is empty.
-    pub(crate) async fn accept_socket(&self, wait: bool) -> io::Result<(Socket, Address)> {
-        let socket = self.endpoint.socket()?;
-        match operation(Op::Accept { socket, wait }).await? {
-            Done::Accepted { socket, peer } => Ok((socket, peer)),
+        match self.begin_accept(true)?.await? {
+            Done::Accepted { socket, peer } => {
+                Ok((Stream::adopt(&self.endpoint.event_loop()?, socket), peer))
+            }
             other => unreachable!("an accept was answered with {other:?}"),
         }
+    }
+
+    /// The operation that is behind it; see [`Op::Accept`].
+    pub(crate) fn begin_accept(&self, wait: bool) -> io::Result<Operation> {
+        Ok(operation(Op::Accept { socket: self.endpoint.socket()?, wait }))
     }
 
     /// Where it listens, with the real port.

@@ -10,8 +10,8 @@ use super::reader::ReadHalf;
 use super::target::ToTarget;
 use super::traffic::Traffic;
 use super::writer::WriteHalf;
-use crate::EventLoop;
 use crate::engine::{Address, Close, Lease, Question, Socket};
+use crate::event_loop::EventLoop;
 
 /// A connected stream. [`TcpStream`](super::TcpStream) and [`UnixStream`](super::UnixStream) are one each.
 ///

@@ -79,7 +79,7 @@ impl Traffic {
         self.note_active(now);
     }
 
-    pub(super) fn note_to_send(&self, bytes: usize) {
+    pub(crate) fn note_to_send(&self, bytes: usize) {
         self.unsent.fetch_add(bytes as u64, Relaxed);
     }
 

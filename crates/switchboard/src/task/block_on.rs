@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 
 use super::budget;
 use super::tasks::Tasks;
-use crate::EventLoop;
-use crate::event_loop::{Callback, Local, Woken};
+use crate::event_loop::EventLoop;
+use crate::event_loop::{Callback, Failure, Local, Woken};
 
 /// Runs a future on a loop of its own, to its end: what `#[switchboard::main]` does with `main`.
 ///
@@ -22,7 +22,10 @@ use crate::event_loop::{Callback, Local, Woken};
 pub fn run<F: Future>(future: F) -> io::Result<F::Output> {
     let event_loop = EventLoop::with(crate::engine::from_environment()?);
     let output = event_loop.block_on(future)?;
-    event_loop.wind_up()?;
+    if let Err(error) = event_loop.wind_up() {
+        // What the future said matters more than how the last connections were closed.
+        Failure::new("cannot wait for the last connections to be closed", error.to_string()).report();
+    }
     Ok(output)
 }
 

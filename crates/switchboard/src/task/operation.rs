@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::budget;
-use crate::EventLoop;
 use crate::engine::{Done, Failed, Op, Submitted, Ticket};
+use crate::event_loop::EventLoop;
 use crate::event_loop::WeakHandle;
 
 /// An operation to do, under way, or over.
@@ -27,7 +27,7 @@ enum State {
 
 /// Does an operation on the loop that runs this code.
 ///
-/// *Cancel safety.* Dropping it loses nothing: see [`Engine::cancel`](crate::Engine::cancel).
+/// *Cancel safety.* Dropping it loses nothing: see [`Engine::cancel`](crate::engine::Engine::cancel).
 pub(crate) fn operation(op: Op) -> Operation {
     Operation { state: State::ToDo(Some(op)) }
 }

@@ -8,10 +8,9 @@ use std::panic::Location;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 
+use super::canceller::Canceller;
 use super::outcome::Outcome;
 use super::spawn::{current, start};
-use super::tasks::Tasks;
-use crate::event_loop::Callback;
 
 /// Where the children of a [`scope`] are spawned.
 #[derive(Default)]
@@ -21,7 +20,7 @@ pub struct Scope {
 
 #[derive(Default)]
 struct Family {
-    children: RefCell<BTreeMap<u64, Option<Callback>>>,
+    children: RefCell<BTreeMap<u64, Option<Canceller>>>,
     count: Cell<u64>,
     parent: RefCell<Option<Waker>>,
 }
@@ -67,8 +66,8 @@ impl Scope {
             let _child = child;
             future.await
         });
-        if let Some(name) = self.family.children.borrow_mut().get_mut(&number) {
-            *name = task.name();
+        if let Some(canceller) = self.family.children.borrow_mut().get_mut(&number) {
+            *canceller = task.canceller();
         }
         task.detach();
     }
@@ -87,10 +86,9 @@ impl Scope {
 
     /// Cancels all children. More can be spawned.
     pub fn cancel(&self) {
-        let names: Vec<_> = self.family.children.borrow().values().copied().flatten().collect();
-        let Some(event_loop) = crate::EventLoop::current() else { return };
-        for name in names {
-            Tasks::cancel(&event_loop, name);
+        let children: Vec<_> = self.family.children.borrow().values().flatten().cloned().collect();
+        for child in children {
+            child.cancel();
         }
     }
 }

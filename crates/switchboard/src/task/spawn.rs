@@ -9,7 +9,7 @@ use super::about::About;
 use super::outcome::Outcome;
 use super::slot::{Ended, Slot};
 use super::tasks::Tasks;
-use crate::EventLoop;
+use crate::event_loop::EventLoop;
 use crate::event_loop::{Handle, LoopEnded};
 
 /// Spawns a task on the loop that runs this code.
@@ -106,6 +106,20 @@ pub(super) fn current(what: &str) -> EventLoop {
         panic!("{what}: no event loop runs this code; call it from a task, or from what `block_on` runs")
     };
     event_loop
+}
+
+/// Spawns a task on behalf of the code at that place.
+pub(crate) fn spawn_for<F>(
+    event_loop: &EventLoop,
+    name: impl Into<Cow<'static, str>>,
+    spawned: &'static Location<'static>,
+    future: F,
+) -> Task<F::Output>
+where
+    F: Future + 'static,
+    F::Output: Outcome + 'static,
+{
+    start(event_loop, Some(name.into()), spawned, future)
 }
 
 pub(super) fn start<F>(

@@ -17,7 +17,7 @@ use slotmap::SecondaryMap;
 
 use super::budget;
 use super::slot::{Ended, Ending};
-use crate::EventLoop;
+use crate::event_loop::EventLoop;
 use crate::event_loop::{Callback, Local, Woken};
 
 /// A task's future, with the end that it brings about wrapped in.

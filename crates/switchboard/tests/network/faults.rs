@@ -94,6 +94,10 @@ impl Engine for Faulty {
         self.engine.close(socket, how);
     }
 
+    fn hurry(&mut self, socket: Socket, until: Instant) {
+        self.inner.hurry(socket, until);
+    }
+
     fn closing(&self) -> usize {
         self.engine.closing()
     }

@@ -1,0 +1,216 @@
+//! Servers: many connections at once, a handler for each, and an end in good order.
+//!
+//! A drain goes: stop accepting → empty the accept queue → handlers see [`draining`](Client::draining) → the grace period
+//! → receives answer the end, and handlers have 200 ms to flush → what is left is cancelled. Whatever happens, accepted =
+//! finished + failed + cancelled, and no byte that a handler received is lost while its peer keeps reading.
+
+mod census;
+mod client;
+mod clients;
+mod drain;
+mod gate;
+mod idle;
+mod receipt;
+
+use std::fmt;
+use std::future::poll_fn;
+use std::io;
+use std::panic::Location;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+pub use client::Client;
+pub use receipt::{Left, Receipt, Why};
+
+use crate::event_loop::EventLoop;
+use crate::net::{Address, Listener, Stream, ToTarget};
+use crate::task::{Outcome, elsewhere};
+use census::Census;
+use clients::Clients;
+use gate::Gate;
+
+/// A server to be, and then one that serves.
+///
+/// ```
+/// use std::io;
+/// use switchboard::net::Stream;
+/// use switchboard::server::{Client, Server};
+///
+/// async fn echo(mut stream: Stream, _: Client) -> io::Result<()> {
+///     loop {
+///         let data = stream.recv().await?;
+///         if data.is_empty() {
+///             return Ok(());
+///         }
+///         stream.send_all(data).await?;
+///     }
+/// }
+///
+/// switchboard::run(async {
+///     let server = Server::bind("127.0.0.1:0").await?.limit(1000);
+///     println!("listening on {}", server.addresses()[0]);
+/// #   let server = server.until(async {});
+///     let receipt = server.serve(echo).await?; // until a signal ends it
+///     println!("{receipt}");
+///     io::Result::Ok(())
+/// })??;
+/// # io::Result::Ok(())
+/// ```
+#[must_use = "a server does nothing until it serves"]
+pub struct Server {
+    listeners: Vec<Listener>,
+    rules: Rules,
+    until: Pin<Box<Until>>,
+}
+
+/// What ends it; how that failed, if it did.
+type Until = dyn Future<Output = io::Result<()>>;
+
+/// How a server treats its clients.
+#[derive(Debug, Clone, Copy)]
+struct Rules {
+    limit: usize,
+    idle: Option<Duration>,
+    grace: Duration,
+}
+
+impl Server {
+    /// A server at this target; see [`Listener::bind`]. Serving, it is ended by `SIGINT` or `SIGTERM`, unless told
+    /// [otherwise](Self::until).
+    ///
+    /// # Errors
+    ///
+    /// As [`Listener::bind`].
+    pub async fn bind(target: impl ToTarget) -> io::Result<Self> {
+        Ok(Self::on(Listener::bind(target).await?))
+    }
+
+    /// A server on a listener.
+    pub fn on(listener: impl Into<Listener>) -> Self {
+        let interrupt = async { crate::task::interrupt().await.map(drop) };
+        let rules = Rules { limit: usize::MAX, idle: None, grace: GRACE };
+        Self { listeners: vec![listener.into()], rules, until: Box::pin(interrupt) }
+    }
+
+    /// Serves on one more listener, too.
+    pub fn and(mut self, listener: impl Into<Listener>) -> Self {
+        self.listeners.push(listener.into());
+        self
+    }
+
+    /// Serves at most so many at once. Others wait in the queue of the listener, and are refused by nobody.
+    ///
+    /// # Panics
+    ///
+    /// When it is zero: nobody would ever be served.
+    pub fn limit(mut self, most: usize) -> Self {
+        assert!(most > 0, "a server with a limit of zero would serve nobody");
+        self.rules.limit = most;
+        self
+    }
+
+    /// Ends a connection over which no byte has gone, either way, for so long: its handler receives the end, has 200 ms
+    /// to flush, and is then cancelled.
+    pub fn idle_timeout(mut self, time: Duration) -> Self {
+        self.rules.idle = Some(time);
+        self
+    }
+
+    /// How long handlers may go on when the server drains, at first two seconds.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.rules.grace = time;
+        self
+    }
+
+    /// Has the server drain when this future is done, instead of at `SIGINT` or `SIGTERM`. Should it fail, so does
+    /// [`serve`](Self::serve), after the drain.
+    pub fn until<F>(mut self, end: F) -> Self
+    where
+        F: Future + 'static,
+        F::Output: Outcome,
+    {
+        self.until = Box::pin(async {
+            let outcome = end.await;
+            outcome.failure().map_or(Ok(()), |failure| Err(io::Error::other(failure.to_string())))
+        });
+        self
+    }
+
+    /// Where it listens, with the real ports: one for each listener.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Address> {
+        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+    }
+
+    /// Serves, until it is told to end and has drained. The handler runs as a task for each connection, and owns its
+    /// stream; when it fails, that is reported to the loop's failure handler, ends that connection, and nothing else.
+    ///
+    /// Out of descriptors, it says so once, accepts nobody for the time being, and goes on when there are some: those
+    /// who wait in the queue stay there.
+    ///
+    /// *Cancel safety.* Dropping it cancels all handlers, without a drain.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot accept for a reason that will not pass, and when [`until`](Self::until) failed; in both cases
+    /// after a drain.
+    #[track_caller]
+    pub fn serve<H, R>(self, handler: H) -> impl Future<Output = io::Result<Receipt>>
+    where
+        H: AsyncFn(Stream, Client) -> R + 'static,
+        R: Outcome + 'static,
+    {
+        let spawned = Location::caller();
+        async move {
+            let event_loop = EventLoop::current().ok_or_else(elsewhere)?;
+            let census = Arc::new(Census::new(self.rules.limit));
+            let clients = Clients::new(&event_loop, self.rules, Arc::clone(&census), spawned);
+            // Should this future be dropped, so are they.
+            let _guests = clients.guard();
+            drop(event_loop);
+            let handler = Rc::new(handler);
+            let mut gate = Gate::new(self.listeners, census);
+            let mut until = self.until;
+            let ended = poll_fn(|cx| poll_serving(cx, &mut until, &mut gate, &clients, &handler)).await;
+            drain::drain(&mut gate, &clients, &handler).await?;
+            ended.map(|()| clients.receipt())
+        }
+    }
+}
+
+/// Accepts until it is to end.
+fn poll_serving<H, R>(
+    cx: &mut Context<'_>,
+    until: &mut Pin<Box<Until>>,
+    gate: &mut Gate,
+    clients: &Rc<Clients>,
+    handler: &Rc<H>,
+) -> Poll<io::Result<()>>
+where
+    H: AsyncFn(Stream, Client) -> R + 'static,
+    R: Outcome + 'static,
+{
+    if let Poll::Ready(end) = until.as_mut().poll(cx) {
+        return Poll::Ready(end);
+    }
+    loop {
+        match gate.poll_accept(cx, false) {
+            Poll::Ready(Ok(Some((socket, peer)))) => clients.admit(socket, peer, handler),
+            Poll::Ready(Ok(None)) => return Poll::Ready(Ok(())),
+            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("listeners", &self.listeners).field("rules", &self.rules).finish()
+    }
+}
+
+/// How long handlers may go on when a server drains, unless told otherwise.
+const GRACE: Duration = Duration::from_secs(2);

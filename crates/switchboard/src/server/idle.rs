@@ -1,0 +1,59 @@
+//! Ending connections over which nothing goes.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::clients::FLUSH;
+use crate::event_loop::EventLoop;
+use crate::net::Traffic;
+use crate::task::{Sleep, sleep_until};
+
+/// Watches one connection. Its timer is set once per timeout, not once per message.
+pub(super) struct Idle {
+    time: Duration,
+    sleep: Sleep,
+    /// Its reading was ended, and it has its time to flush.
+    is_ending: bool,
+}
+
+/// What is to be done about it.
+pub(super) enum Verdict {
+    /// End its reading.
+    End,
+    /// Cancel it.
+    Cancel,
+}
+
+impl Idle {
+    pub(super) fn new(time: Duration, traffic: &Traffic) -> Self {
+        Self { time, sleep: sleep_until(after(traffic, time)), is_ending: false }
+    }
+
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        event_loop: &EventLoop,
+        traffic: &Traffic,
+    ) -> Poll<Verdict> {
+        loop {
+            ready!(Pin::new(&mut self.sleep).poll(cx));
+            if self.is_ending {
+                return Poll::Ready(Verdict::Cancel);
+            }
+            let due = after(traffic, self.time);
+            if event_loop.now() >= due {
+                self.is_ending = true;
+                self.sleep.reset(event_loop.deadline(FLUSH));
+                return Poll::Ready(Verdict::End);
+            }
+            self.sleep.reset(due);
+        }
+    }
+}
+
+/// When it will have been idle for so long, if nothing goes over it.
+fn after(traffic: &Traffic, time: Duration) -> std::time::Instant {
+    let active = traffic.active();
+    active.checked_add(time).unwrap_or_else(|| active + Duration::from_secs(100 * 365 * 86_400))
+}
