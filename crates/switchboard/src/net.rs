@@ -12,6 +12,7 @@ mod stream;
 mod target;
 mod tcp;
 mod traffic;
+mod udp;
 mod unix;
 mod writer;
 
@@ -22,5 +23,6 @@ pub use stream::Stream;
 pub use target::{ParseTargetError, Target, ToTarget};
 pub use tcp::{TcpListener, TcpStream};
 pub(crate) use traffic::Traffic;
+pub use udp::{Datagram, UdpSocket};
 pub use unix::{UnixListener, UnixStream};
 pub use writer::WriteHalf;

@@ -14,8 +14,8 @@ use std::{io, mem};
 use super::endpoint::Endpoint;
 use super::stream::Stream;
 use super::target::Target;
-use crate::EventLoop;
 use crate::engine::{Address, Close, Done, Op, Plan};
+use crate::event_loop::EventLoop;
 use crate::task::{Operation, Sleep, elsewhere, operation, sleep};
 
 /// Connects, in so much time for all of it, from the first poll on.

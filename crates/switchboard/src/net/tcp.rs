@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::connect::connect;
 use super::listener::Listener;
 use super::stream::Stream;
-use super::target::{Target, ToTarget};
-use crate::engine::{Address, Fact, Question, Setting};
+use super::target::{ToTarget, ip, of_ip};
+use crate::engine::{Fact, Question, Setting};
 
 /// A TCP connection: a [`Stream`], to which it dereferences, with the options of TCP.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ impl TcpStream {
     ///
     /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
     pub async fn connect(target: impl ToTarget) -> io::Result<Self> {
-        let target = of_tcp(target.to_target()?, "connect to", "UnixStream")?;
+        let target = of_ip(target.to_target()?, "connect to")?;
         Ok(Self { stream: connect(&target, None).await? })
     }
 
@@ -51,7 +51,7 @@ impl TcpStream {
     ///
     /// [`io::ErrorKind::TimedOut`], which says how far it came; otherwise as [`connect`](Self::connect).
     pub async fn connect_timeout(target: impl ToTarget, time: Duration) -> io::Result<Self> {
-        let target = of_tcp(target.to_target()?, "connect to", "UnixStream")?;
+        let target = of_ip(target.to_target()?, "connect to")?;
         Ok(Self { stream: connect(&target, Some(time)).await? })
     }
 
@@ -123,7 +123,7 @@ impl TcpListener {
     ///
     /// As there.
     pub async fn bind(target: impl ToTarget) -> io::Result<Self> {
-        let target = of_tcp(target.to_target()?, "listen on", "UnixListener")?;
+        let target = of_ip(target.to_target()?, "listen on")?;
         Ok(Self { listener: Listener::bind(target).await? })
     }
 
@@ -170,21 +170,5 @@ impl From<TcpStream> for Stream {
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         listener.listener
-    }
-}
-
-/// A target, unless it is a Unix socket.
-fn of_tcp(target: Target, to_do: &str, instead: &str) -> io::Result<Target> {
-    if let Target::Address(Address::Unix(_)) = target {
-        let message = format!("cannot {to_do} {target}: it is no address of TCP; use a {instead}");
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-    }
-    Ok(target)
-}
-
-fn ip(address: Address) -> SocketAddr {
-    match address {
-        Address::Ip(address) => address,
-        Address::Unix(name) => unreachable!("a TCP socket has an IP address, not {name:?}"),
     }
 }
