@@ -95,7 +95,7 @@ impl Engine for Faulty {
     }
 
     fn hurry(&mut self, socket: Socket, until: Instant) {
-        self.inner.hurry(socket, until);
+        self.engine.hurry(socket, until);
     }
 
     fn closing(&self) -> usize {
