@@ -329,14 +329,7 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn hurry(&mut self, socket: Socket, until: Instant) {
-        let Some(closing) = self.sockets.slots.get_mut(socket).and_then(|slot| slot.closing.as_mut()) else {
-            return;
-        };
-        if until < closing.until {
-            self.closing.remove(&(closing.until, socket));
-            closing.until = until;
-            self.closing.insert((until, socket));
-        }
+        self.end_by(socket, until);
     }
 
     fn closing(&self) -> usize {

@@ -6,7 +6,7 @@
 
 use std::mem;
 use std::net::Shutdown;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Readiness;
 use super::kernel::{Kernel, Role};
@@ -98,6 +98,16 @@ impl<K: Kernel> Readiness<K> {
         }
         self.strand(socket, &closed());
         self.sockets.end(socket, false);
+    }
+
+    /// Bounds a close that is under way.
+    pub(super) fn end_by(&mut self, socket: Socket, until: Instant) {
+        let closing = self.sockets.slots.get_mut(socket).and_then(|slot| slot.closing.as_mut());
+        if let Some(closing) = closing.filter(|closing| until < closing.until) {
+            self.closing.remove(&(closing.until, socket));
+            closing.until = until;
+            self.closing.insert((until, socket));
+        }
     }
 
     /// Ends those whose time is over.
