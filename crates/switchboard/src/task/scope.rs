@@ -5,18 +5,21 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
 
 use super::outcome::Outcome;
 use super::spawn::{current, start};
 use super::tasks::Tasks;
-use crate::event_loop::Callback;
+use crate::event_loop::{Callback, WeakHandle};
 
 /// Where the children of a [`scope`] are spawned.
-#[derive(Default)]
 pub struct Scope {
     family: Rc<Family>,
+    home: WeakHandle,
 }
 
 #[derive(Default)]
@@ -42,7 +45,7 @@ struct Family {
 ///
 /// *Cancel safety.* Dropping it cancels all its children, as does a panic of `body`.
 pub async fn scope<R>(body: impl AsyncFnOnce(&Scope) -> R) -> R {
-    let scope = Scope::default();
+    let scope = Scope { family: Rc::default(), home: current("scope").weak_handle() };
     let result = body(&scope).await;
     scope.family.ended().await;
     result
@@ -62,11 +65,9 @@ impl Scope {
     {
         let number = self.family.count.replace(self.family.count.get() + 1);
         self.family.children.borrow_mut().insert(number, None);
-        let child = Child { family: Rc::clone(&self.family), number };
-        let task = start(&current("Scope::spawn"), None, Location::caller(), async move {
-            let _child = child;
-            future.await
-        });
+        let counted = Counted { family: Rc::clone(&self.family), number };
+        let child = Child { future, _counted: counted };
+        let task = start(&current("Scope::spawn"), None, Location::caller(), child);
         if let Some(name) = self.family.children.borrow_mut().get_mut(&number) {
             *name = task.name();
         }
@@ -88,10 +89,11 @@ impl Scope {
     /// Cancels all children. More can be spawned.
     pub fn cancel(&self) {
         let names: Vec<_> = self.family.children.borrow().values().copied().flatten().collect();
-        let Some(event_loop) = crate::EventLoop::current() else { return };
-        for name in names {
-            Tasks::cancel(&event_loop, name);
-        }
+        self.home.reach(move |event_loop| {
+            for name in names {
+                Tasks::cancel(event_loop, name);
+            }
+        });
     }
 }
 
@@ -116,13 +118,30 @@ impl Drop for Scope {
     }
 }
 
-/// What a child's future holds to be counted by.
-struct Child {
+pin_project! {
+    /// A child's future; dropped, it is counted no more.
+    struct Child<F> {
+        #[pin]
+        future: F,
+        _counted: Counted,
+    }
+}
+
+impl<F: Future> Future for Child<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
+    }
+}
+
+/// What a child is counted by.
+struct Counted {
     family: Rc<Family>,
     number: u64,
 }
 
-impl Drop for Child {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.family.children.borrow_mut().remove(&self.number);
         let parent = self.family.parent.take();
