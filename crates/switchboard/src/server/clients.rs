@@ -26,6 +26,9 @@ use crate::task::{Canceller, Outcome, spawn_for};
 new_key_type! {
     /// The name of a client.
     pub(super) struct ClientId;
+
+    /// The name of somebody who waits for the drain.
+    pub(super) struct WaitId;
 }
 
 /// All clients of a server on one loop.
@@ -40,6 +43,8 @@ pub(super) struct Clients {
     closing: RefCell<VecDeque<(Instant, Socket)>>,
     receipt: RefCell<Receipt>,
     draining: Cell<bool>,
+    /// Who is to be woken when the server drains: also what handlers left behind.
+    at_drain: RefCell<SlotMap<WaitId, Waker>>,
     /// When a drain is to be over.
     end: Cell<Option<Instant>>,
     /// Who waits until nobody is left.
@@ -53,8 +58,6 @@ struct Row {
     socket: Socket,
     traffic: Arc<Traffic>,
     task: Option<Canceller>,
-    /// Who is to be woken when the server drains.
-    at_drain: Vec<Waker>,
     end: End,
 }
 
@@ -84,6 +87,7 @@ impl Clients {
             closing: RefCell::default(),
             receipt: RefCell::default(),
             draining: Cell::new(false),
+            at_drain: RefCell::default(),
             end: Cell::new(None),
             waiting: RefCell::default(),
         })
@@ -98,18 +102,12 @@ impl Clients {
         let Some(event_loop) = self.home.current() else { return };
         let traffic = Arc::new(Traffic::new(event_loop.now()));
         self.receipt.borrow_mut().accepted += 1;
-        let row = Row {
-            peer: peer.clone(),
-            socket,
-            traffic: Arc::clone(&traffic),
-            task: None,
-            at_drain: Vec::new(),
-            end: End::None,
-        };
+        let row =
+            Row { peer: peer.clone(), socket, traffic: Arc::clone(&traffic), task: None, end: End::None };
         let id = self.rows.borrow_mut().insert(row);
         let name = format!("client {peer}");
         let seat = Seat { clients: Rc::clone(self), id };
-        let client = Client { clients: Rc::clone(self), id, peer };
+        let client = Client { clients: Rc::clone(self), peer };
         let stream = Stream::counted(&event_loop, socket, Arc::clone(&traffic));
         let handler = Rc::clone(handler);
         let task = spawn_for(&event_loop, name, self.spawned, async move {
@@ -155,24 +153,26 @@ impl Clients {
     pub(super) fn begin_drain(&self, end: Instant) {
         self.draining.set(true);
         self.end.set(Some(end));
-        let wakers: Vec<_> =
-            self.rows.borrow_mut().values_mut().flat_map(|row| row.at_drain.drain(..)).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        let waiting = self.at_drain.take();
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    pub(super) fn wake_at_drain(&self, id: ClientId, waker: &Waker) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(row) = rows.get_mut(id) else { return };
-        if row.at_drain.iter().any(|other| other.will_wake(waker)) {
-            return;
-        }
-        row.at_drain.push(waker.clone());
-        // Who is woken for nothing asks again, if anybody still does.
-        let oldest = (row.at_drain.len() > MOST_WAKERS).then(|| row.at_drain.remove(0));
-        drop(rows);
-        if let Some(oldest) = oldest {
-            oldest.wake();
-        }
+    /// Has this waker woken when the server drains, instead of the one that was to be by this name.
+    pub(super) fn wake_at_drain(&self, wait: Option<WaitId>, waker: &Waker) -> WaitId {
+        let mut waiting = self.at_drain.borrow_mut();
+        let Some((wait, slot)) = wait.and_then(|wait| Some((wait, waiting.get_mut(wait)?))) else {
+            return waiting.insert(waker.clone());
+        };
+        let old = (!slot.will_wake(waker)).then(|| std::mem::replace(slot, waker.clone()));
+        drop(waiting);
+        drop(old);
+        wait
+    }
+
+    /// Somebody does not wait for the drain any more.
+    pub(super) fn forget_at_drain(&self, wait: WaitId) {
+        let waker = self.at_drain.borrow_mut().remove(wait);
+        drop(waker);
     }
 
     /// Has all receives answer the end, after what has arrived.
@@ -362,6 +362,3 @@ impl Drop for Guard {
 
 /// How long handlers have to flush when their reading was ended.
 pub(super) const FLUSH: Duration = Duration::from_millis(200);
-
-/// How many tasks of one client may wait for the drain.
-const MOST_WAKERS: usize = 8;
