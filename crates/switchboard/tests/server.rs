@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use network::{Network, on_every_engine};
 use service::{
-    Dice, Switch, address_of, assert_ends, beside, bind, connect, echo, exchange, exchange_with, failures, pattern,
-    recv_to_end, tell, tell_on, until,
+    Dice, Switch, address_of, assert_ends, beside, bind, connect, echo, exchange, exchange_with, failures,
+    pattern, recv_to_end, tell, tell_on, until,
 };
 use switchboard::net::{Listener, Stream, TcpStream};
 use switchboard::server::{Client, Server};
@@ -86,7 +86,8 @@ fn two_hundred_clients_on_threads_get_their_own_bytes_back() {
             let over = Switch::default();
             let end = over.clone();
             let clients = beside(move || {
-                let all: Vec<_> = (0..200).map(|seed| beside(move || converse_beside(address, seed))).collect();
+                let all: Vec<_> =
+                    (0..200).map(|seed| beside(move || converse_beside(address, seed))).collect();
                 let ends: Vec<_> = all.into_iter().map(|client| client.join()).collect();
                 end.throw();
                 assert!(ends.iter().all(|end| end.is_ok()), "a client failed");
@@ -158,7 +159,11 @@ fn a_handler_may_leave_the_halves_of_its_stream_to_tasks(network: &Network) {
                 }
             });
             // One waits with its handler, the other is on its own.
-            if client.peer().port().is_some_and(|port| port % 2 == 0) { copying.await } else { Ok(copying.detach()) }
+            if client.peer().port().is_some_and(|port| port % 2 == 0) {
+                copying.await
+            } else {
+                Ok(copying.detach())
+            }
         }));
         for _ in 0..10 {
             let mut client = TcpStream::connect(address).await?;
@@ -207,7 +212,9 @@ fn each_failure_of_a_handler_is_reported_once_and_the_others_live_on(network: &N
     assert_ends(&receipt, 1, 3, 0);
     let failures = failures.borrow();
     assert_eq!(failures.len(), 3, "{failures:#?}");
-    for (failure, said) in failures.iter().zip(["as it was told", "a panic as it was told", "a panic in drop"]) {
+    for (failure, said) in
+        failures.iter().zip(["as it was told", "a panic as it was told", "a panic in drop"])
+    {
         assert!(failure.contains(said), "{failure}");
         assert!(failure.contains("client 127.0.0.1:"), "it does not say whose it is: {failure}");
     }
