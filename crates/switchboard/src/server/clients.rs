@@ -25,6 +25,9 @@ use crate::task::{Canceller, Outcome, spawn_for};
 new_key_type! {
     /// The name of a client.
     pub(super) struct ClientId;
+
+    /// The name of somebody who waits for the drain.
+    pub(super) struct WaitId;
 }
 
 /// All clients of a server on one loop.
@@ -39,6 +42,8 @@ pub(super) struct Clients {
     closing: RefCell<VecDeque<(Instant, Socket)>>,
     receipt: RefCell<Receipt>,
     draining: Cell<bool>,
+    /// Who is to be woken when the server drains: also what handlers left behind.
+    at_drain: RefCell<SlotMap<WaitId, Waker>>,
     /// Who waits until nobody is left.
     waiting: RefCell<Option<Waker>>,
 }
@@ -50,8 +55,6 @@ struct Row {
     socket: Socket,
     traffic: Arc<Traffic>,
     task: Option<Canceller>,
-    /// Who is to be woken when the server drains.
-    at_drain: Vec<Waker>,
     end: End,
 }
 
@@ -81,6 +84,7 @@ impl Clients {
             closing: RefCell::default(),
             receipt: RefCell::default(),
             draining: Cell::new(false),
+            at_drain: RefCell::default(),
             waiting: RefCell::default(),
         })
     }
@@ -94,17 +98,11 @@ impl Clients {
         let Some(event_loop) = self.home.current() else { return };
         let traffic = Arc::new(Traffic::new(event_loop.now()));
         self.receipt.borrow_mut().accepted += 1;
-        let row = Row {
-            peer: peer.clone(),
-            socket,
-            traffic: Arc::clone(&traffic),
-            task: None,
-            at_drain: Vec::new(),
-            end: End::None,
-        };
+        let row =
+            Row { peer: peer.clone(), socket, traffic: Arc::clone(&traffic), task: None, end: End::None };
         let id = self.rows.borrow_mut().insert(row);
         let seat = Seat::new(self, id);
-        let client = Client { clients: Rc::clone(self), id, peer };
+        let client = Client { clients: Rc::clone(self), peer };
         let stream = Stream::counted(&event_loop, socket, Arc::clone(&traffic));
         let name = format!("client {}", client.peer);
         let handler = Rc::clone(handler);
@@ -147,24 +145,26 @@ impl Clients {
     /// Tells all handlers that the server drains.
     pub(super) fn begin_drain(&self) {
         self.draining.set(true);
-        let wakers: Vec<_> =
-            self.rows.borrow_mut().values_mut().flat_map(|row| row.at_drain.drain(..)).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        let waiting = self.at_drain.take();
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    pub(super) fn wake_at_drain(&self, id: ClientId, waker: &Waker) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(row) = rows.get_mut(id) else { return };
-        if row.at_drain.iter().any(|other| other.will_wake(waker)) {
-            return;
-        }
-        row.at_drain.push(waker.clone());
-        // Who is woken for nothing asks again, if anybody still does.
-        let oldest = (row.at_drain.len() > MOST_WAKERS).then(|| row.at_drain.remove(0));
-        drop(rows);
-        if let Some(oldest) = oldest {
-            oldest.wake();
-        }
+    /// Has this waker woken when the server drains, instead of the one that was to be by this name.
+    pub(super) fn wake_at_drain(&self, wait: Option<WaitId>, waker: &Waker) -> WaitId {
+        let mut waiting = self.at_drain.borrow_mut();
+        let Some((wait, slot)) = wait.and_then(|wait| Some((wait, waiting.get_mut(wait)?))) else {
+            return waiting.insert(waker.clone());
+        };
+        let old = (!slot.will_wake(waker)).then(|| std::mem::replace(slot, waker.clone()));
+        drop(waiting);
+        drop(old);
+        wait
+    }
+
+    /// Somebody does not wait for the drain any more.
+    pub(super) fn forget_at_drain(&self, wait: WaitId) {
+        let waker = self.at_drain.borrow_mut().remove(wait);
+        drop(waker);
     }
 
     /// Has all receives answer the end, after what has arrived.
@@ -325,6 +325,3 @@ impl Drop for Guard {
 
 /// How long handlers have to flush when their reading was ended.
 pub(super) const FLUSH: Duration = Duration::from_millis(200);
-
-/// How many tasks of one client may wait for the drain.
-const MOST_WAKERS: usize = 8;
