@@ -208,9 +208,8 @@ fn the_error_names_every_attempt_in_the_order_of_trying() {
         let error = TcpStream::connect("host.test:81").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         let why = "Connection refused (os error 111)";
-        let said = format!(
-            "cannot connect to host.test:81: [::1]:81: {why}; 10.0.0.1:81: {why}; [::2]:81: {why}"
-        );
+        let said =
+            format!("cannot connect to host.test:81: [::1]:81: {why}; 10.0.0.1:81: {why}; [::2]:81: {why}");
         assert_eq!(error.to_string(), said);
     });
 }
