@@ -58,7 +58,9 @@ struct Desk<T> {
     result: Arc<Mutex<State<T>>>,
 }
 
+#[derive(Default)]
 enum State<T> {
+    #[default]
     Wanted,
     There(thread::Result<T>),
     Unwanted,
@@ -89,12 +91,6 @@ impl<T> Desk<T> {
 impl<T> Drop for Desk<T> {
     fn drop(&mut self) {
         drop(self.take());
-    }
-}
-
-impl<T> Default for State<T> {
-    fn default() -> Self {
-        Self::Wanted
     }
 }
 

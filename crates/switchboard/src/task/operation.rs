@@ -8,9 +8,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use super::budget;
-use crate::EventLoop;
 use crate::engine::{Done, Failed, Op, Submitted, Ticket};
-use crate::event_loop::WeakHandle;
+use crate::event_loop::{EventLoop, WeakHandle};
 
 /// An operation to do, under way, or over.
 pub(crate) struct Operation {
