@@ -16,6 +16,27 @@ use crate::event_loop::EventLoop;
 /// A connected stream. [`TcpStream`](super::TcpStream) and [`UnixStream`](super::UnixStream) are one each.
 ///
 /// Dropping it closes it gently ([`Close::GENTLY`]), in the background.
+///
+/// Receiving and sending are independent, and each half may have a task of its own:
+///
+/// ```
+/// use switchboard::net::{Listener, Stream};
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = Listener::bind("127.0.0.1:0").await?;
+///     let (mut reader, mut writer) = Stream::connect(listener.local_addr()?).await?.into_split();
+///     let (mut peer, _) = listener.accept().await?;
+///
+///     let sending = switchboard::spawn(async move {
+///         writer.write_all(b"question").await // and dropped, it ends our side
+///     });
+///     assert_eq!(&*peer.recv().await?, b"question");
+///     peer.send_all(b"answer").await?;
+///     assert_eq!(&*reader.recv().await?, b"answer");
+///     sending.await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Stream {
     // In this order: dropped with its other half, the write half leaves the end to the close.
