@@ -55,7 +55,7 @@ async fn drain(clients: &Clients, intake: &mut impl Intake) -> io::Result<()> {
     let flushed = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH));
     let end = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH).saturating_add(MOMENT));
     drop(event_loop);
-    clients.begin_drain(end);
+    clients.begin_drain();
 
     let mut time = pin!(sleep_until(grace));
     let emptied = poll_fn(|cx| match intake.poll(cx, Phase::Draining) {
