@@ -22,9 +22,11 @@ pub(super) struct Gate {
     first: usize,
     /// Until when nothing is tried, out of descriptors.
     pause: Option<Sleep>,
-    /// It was said that descriptors have run out, and none was had since.
+    /// It was said that descriptors have run out, and since then somebody was always waiting for one.
     is_exhausted: bool,
     is_draining: bool,
+    /// Why a listener could not be emptied.
+    failure: Option<io::Error>,
     pub(super) tally: Tally,
 }
 
@@ -54,6 +56,7 @@ impl Gate {
             pause: None,
             is_exhausted: false,
             is_draining: false,
+            failure: None,
             tally: Tally::default(),
         }
     }
@@ -70,7 +73,7 @@ impl Gate {
             self.withdraw();
         }
         if self.doors.is_empty() {
-            return Poll::Ready(Ok(None));
+            return self.over();
         }
         if self.census.poll_room(cx).is_pending() {
             self.withdraw();
@@ -88,7 +91,6 @@ impl Gate {
                 Poll::Pending => tried += 1,
                 Poll::Ready(Ok(accepted)) => {
                     self.first = at + 1;
-                    self.is_exhausted = false;
                     self.census.enter();
                     return Poll::Ready(Ok(Some(accepted)));
                 }
@@ -103,15 +105,27 @@ impl Gate {
                 }
                 Poll::Ready(Err(error)) if is_exhaustion(&error) => return self.pause(cx, &error),
                 Poll::Ready(Err(error)) => {
-                    let address = self.doors[at].listener.local_addr();
-                    let address =
-                        address.map_or_else(|_| "a listener".to_owned(), |address| address.to_string());
-                    let message = format!("cannot accept on {address} any more: {error}");
-                    return Poll::Ready(Err(io::Error::new(error.kind(), message)));
+                    let error = self.doors[at].say(&error);
+                    if !draining {
+                        return Poll::Ready(Err(error));
+                    }
+                    // The others are emptied all the same.
+                    self.failure.get_or_insert(error);
+                    self.doors.remove(at);
+                    self.first = 0;
+                    tried = 0;
                 }
             }
         }
-        if self.doors.is_empty() { Poll::Ready(Ok(None)) } else { Poll::Pending }
+        if self.doors.is_empty() {
+            return self.over();
+        }
+        self.is_exhausted = false;
+        Poll::Pending
+    }
+
+    fn over<T>(&mut self) -> Poll<io::Result<Option<T>>> {
+        Poll::Ready(self.failure.take().map_or(Ok(None), Err))
     }
 
     /// Closes all listeners. Who still waits in their queues is refused.
@@ -155,6 +169,13 @@ impl Door {
             Done::Accepted { socket, peer } => Poll::Ready(Ok((socket, peer))),
             other => unreachable!("an accept was answered with {other:?}"),
         }
+    }
+
+    /// The error of a listener that cannot go on.
+    fn say(&self, error: &io::Error) -> io::Error {
+        let address = self.listener.local_addr();
+        let address = address.map_or_else(|_| "a listener".to_owned(), |address| address.to_string());
+        io::Error::new(error.kind(), format!("cannot accept on {address} any more: {error}"))
     }
 }
 
