@@ -4,6 +4,7 @@
 //! sent arrives although the peer's last bytes were never read. A socket belongs to the loop that it was made on; used
 //! elsewhere it answers with an error. An idle stream holds no buffer.
 
+mod connect;
 mod endpoint;
 mod listener;
 mod reader;
@@ -11,6 +12,7 @@ mod stream;
 mod target;
 mod tcp;
 mod traffic;
+mod udp;
 mod unix;
 mod writer;
 
@@ -21,5 +23,6 @@ pub use stream::Stream;
 pub use target::{ParseTargetError, Target, ToTarget};
 pub use tcp::{TcpListener, TcpStream};
 pub(crate) use traffic::Traffic;
+pub use udp::{Datagram, UdpSocket};
 pub use unix::{UnixListener, UnixStream};
 pub use writer::WriteHalf;

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::endpoint::Endpoint;
 use crate::engine::{Direction, Done, Lease, Op, Ticket};
-use crate::task::{operation, poll_budget};
+use crate::task::{operation, spend};
 
 /// Receives. A [`Stream`](super::Stream) has one, and [`into_split`](super::Stream::into_split) takes it out.
 ///
@@ -103,7 +103,10 @@ impl ReadHalf {
     }
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        ready!(poll_budget(cx));
+        spend(cx, |cx| self.poll_read_now(cx, into))
+    }
+
+    fn poll_read_now(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Some(held) = &mut self.held {
             let count = held.len().min(into.len());
             into[..count].copy_from_slice(&held[..count]);
@@ -129,7 +132,11 @@ impl ReadHalf {
 
     /// Sees to it that there are bytes held, unless the stream has ended.
     pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        ready!(poll_budget(cx));
+        ready!(spend(cx, |cx| self.poll_hold(cx)))?;
+        Poll::Ready(Ok(self.held.as_deref().unwrap_or_default()))
+    }
+
+    fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.held.is_none() {
             if self.waiting.is_some() {
                 ready!(self.poll_ready(cx))?;
@@ -143,7 +150,7 @@ impl ReadHalf {
                     drop(lease);
                     ready!(self.poll_ready(cx))?;
                 }
-                Ok(0) => return Poll::Ready(Ok(&[])),
+                Ok(0) => break,
                 Ok(count) => {
                     lease.fill(count);
                     self.note_received(count);
@@ -152,7 +159,7 @@ impl ReadHalf {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        Poll::Ready(Ok(self.held.as_deref().unwrap_or_default()))
+        Poll::Ready(Ok(()))
     }
 
     /// Drops bytes that are held.

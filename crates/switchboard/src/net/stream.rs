@@ -2,9 +2,12 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::connect::connect;
 use super::endpoint::Endpoint;
 use super::reader::ReadHalf;
+use super::target::ToTarget;
 use super::traffic::Traffic;
 use super::writer::WriteHalf;
 use crate::engine::{Address, Close, Lease, Question, Socket};
@@ -21,6 +24,29 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Connects, over TCP ([`TcpStream::connect`](super::TcpStream::connect)) or to a Unix socket
+    /// ([`UnixStream::connect`](super::UnixStream::connect)), as the target says.
+    ///
+    /// *Cancel safety.* Dropped, no connection is left behind.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn connect(target: impl ToTarget) -> io::Result<Self> {
+        connect(&target.to_target()?, None).await
+    }
+
+    /// The same, in so much time for all of it.
+    ///
+    /// *Cancel safety.* As [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::connect_timeout`](super::TcpStream::connect_timeout).
+    pub async fn connect_timeout(target: impl ToTarget, time: Duration) -> io::Result<Self> {
+        connect(&target.to_target()?, Some(time)).await
+    }
+
     /// Takes over a connected socket of this loop.
     #[must_use]
     pub fn adopt(event_loop: &EventLoop, socket: Socket) -> Self {

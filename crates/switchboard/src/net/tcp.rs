@@ -5,12 +5,11 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::endpoint::Endpoint;
+use super::connect::connect;
 use super::listener::Listener;
 use super::stream::Stream;
-use super::target::{Target, ToTarget};
-use crate::engine::{Address, Done, Fact, Op, Plan, Question, Setting};
-use crate::task::operation;
+use super::target::{ToTarget, ip, of_ip};
+use crate::engine::{Fact, Question, Setting};
 
 /// A TCP connection: a [`Stream`], to which it dereferences, with the options of TCP.
 #[derive(Debug)]
@@ -25,31 +24,35 @@ pub struct TcpListener {
 }
 
 impl TcpStream {
-    /// Connects.
+    /// Connects. A host's addresses are tried one after another ([RFC 8305]), and the first that answers is taken.
+    ///
+    /// There is no limit but the system's, which may be minutes.
     ///
     /// *Cancel safety.* Dropped, no connection is left behind.
     ///
     /// # Errors
     ///
-    /// `cannot connect to …`, with what hindered each of its addresses.
+    /// `cannot connect to …`, with what hindered each of its addresses. The kind is that which they share, otherwise
+    /// that of the first: [`io::ErrorKind::ConnectionRefused`] when nobody listens there,
+    /// [`io::ErrorKind::NetworkUnreachable`] when no way leads there. [`io::ErrorKind::InvalidInput`] for a target that is
+    /// no address of TCP.
+    ///
+    /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
     pub async fn connect(target: impl ToTarget) -> io::Result<Self> {
-        let target = target.to_target()?;
-        let mut refusal = None;
-        for address in target.resolve().await? {
-            match Self::connect_to(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => refusal = Some(error),
-            }
-        }
-        Err(refusal.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+        let target = of_ip(target.to_target()?, "connect to")?;
+        Ok(Self { stream: connect(&target, None).await? })
     }
 
-    async fn connect_to(address: Address) -> io::Result<Self> {
-        let endpoint = Endpoint::open(Plan::Stream { like: address.clone() })?;
-        match operation(Op::Connect { socket: endpoint.socket()?, to: address }).await? {
-            Done::Connected => Ok(Self { stream: Stream::new(endpoint) }),
-            other => unreachable!("a connect was answered with {other:?}"),
-        }
+    /// The same, in so much time for all of it: finding the host and trying its addresses.
+    ///
+    /// *Cancel safety.* As [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`], which says how far it came; otherwise as [`connect`](Self::connect).
+    pub async fn connect_timeout(target: impl ToTarget, time: Duration) -> io::Result<Self> {
+        let target = of_ip(target.to_target()?, "connect to")?;
+        Ok(Self { stream: connect(&target, Some(time)).await? })
     }
 
     /// Its own address.
@@ -120,11 +123,7 @@ impl TcpListener {
     ///
     /// As there.
     pub async fn bind(target: impl ToTarget) -> io::Result<Self> {
-        let target = target.to_target()?;
-        if let Target::Address(Address::Unix(_)) = target {
-            let message = format!("cannot listen on {target}: it is no address of TCP; use a UnixListener");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+        let target = of_ip(target.to_target()?, "listen on")?;
         Ok(Self { listener: Listener::bind(target).await? })
     }
 
@@ -171,12 +170,5 @@ impl From<TcpStream> for Stream {
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         listener.listener
-    }
-}
-
-fn ip(address: Address) -> SocketAddr {
-    match address {
-        Address::Ip(address) => address,
-        Address::Unix(name) => unreachable!("a TCP socket has an IP address, not {name:?}"),
     }
 }

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use super::endpoint::Endpoint;
 use crate::engine::{Direction, Lease, Op, Ticket};
-use crate::task::{operation, poll_budget};
+use crate::task::{operation, poll_budget, spend};
 
 /// Sends. A [`Stream`](super::Stream) has one, and [`into_split`](super::Stream::into_split) takes it out.
 ///
@@ -170,7 +170,10 @@ impl WriteHalf {
     }
 
     fn poll_write_part(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        ready!(poll_budget(cx));
+        spend(cx, |cx| self.poll_write_now(cx, parts))
+    }
+
+    fn poll_write_now(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         loop {
             if self.waiting.is_some() {
                 ready!(self.poll_ready(cx))?;
