@@ -5,7 +5,10 @@
 //! elsewhere it answers with an error. An idle stream holds no buffer.
 
 mod connect;
+mod copy;
 mod endpoint;
+mod futures_io;
+mod lines;
 mod listener;
 mod reader;
 mod stream;
@@ -17,6 +20,8 @@ mod unix;
 mod writer;
 
 pub use crate::engine::{Address, Close, Lease};
+pub use copy::copy_bidirectional;
+pub use lines::{Line, LineTooLong, Lines};
 pub use listener::Listener;
 pub use reader::ReadHalf;
 pub use stream::Stream;

@@ -183,6 +183,12 @@ impl ReadHalf {
     }
 }
 
+impl AsMut<ReadHalf> for ReadHalf {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        self
+    }
+}
+
 impl Drop for ReadHalf {
     fn drop(&mut self) {
         self.endpoint.give_up(&mut self.waiting);

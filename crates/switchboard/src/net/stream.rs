@@ -206,3 +206,15 @@ impl Stream {
         &self.reader.endpoint
     }
 }
+
+impl AsMut<ReadHalf> for Stream {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        &mut self.reader
+    }
+}
+
+impl AsMut<WriteHalf> for Stream {
+    fn as_mut(&mut self) -> &mut WriteHalf {
+        &mut self.writer
+    }
+}

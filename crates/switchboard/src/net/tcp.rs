@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::connect::connect;
 use super::listener::Listener;
+use super::reader::ReadHalf;
 use super::stream::Stream;
 use super::target::{ToTarget, ip, of_ip};
 use crate::engine::{Fact, Question, Setting};
@@ -158,6 +159,12 @@ impl Deref for TcpStream {
 impl DerefMut for TcpStream {
     fn deref_mut(&mut self) -> &mut Stream {
         &mut self.stream
+    }
+}
+
+impl AsMut<ReadHalf> for TcpStream {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        self.stream.as_mut()
     }
 }
 

@@ -5,6 +5,7 @@ use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
 use super::listener::Listener;
+use super::reader::ReadHalf;
 use super::stream::Stream;
 use crate::engine::Address;
 
@@ -74,6 +75,12 @@ impl Deref for UnixListener {
 
     fn deref(&self) -> &Listener {
         &self.listener
+    }
+}
+
+impl AsMut<ReadHalf> for UnixStream {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        self.stream.as_mut()
     }
 }
 
