@@ -31,3 +31,17 @@ pub(crate) use traffic::Traffic;
 pub use udp::{Datagram, UdpSocket};
 pub use unix::{UnixListener, UnixStream};
 pub use writer::WriteHalf;
+
+use crate::task::Outcome;
+
+// What tasks hand back is none of it a failure.
+impl Outcome for Datagram {}
+impl Outcome for Listener {}
+impl Outcome for ReadHalf {}
+impl Outcome for Stream {}
+impl Outcome for TcpListener {}
+impl Outcome for TcpStream {}
+impl Outcome for UdpSocket {}
+impl Outcome for UnixListener {}
+impl Outcome for UnixStream {}
+impl Outcome for WriteHalf {}

@@ -7,13 +7,14 @@
 mod census;
 mod client;
 mod clients;
+mod deal;
 mod drain;
 mod gate;
 mod idle;
 mod receipt;
+mod threads;
 
 use std::fmt;
-use std::future::poll_fn;
 use std::io;
 use std::panic::Location;
 use std::pin::Pin;
@@ -30,6 +31,7 @@ use crate::net::{Address, Listener, Stream, ToTarget};
 use crate::task::{Outcome, elsewhere};
 use census::Census;
 use clients::Clients;
+use drain::{Intake, Phase};
 use gate::Gate;
 
 /// A server to be, and then one that serves.
@@ -171,37 +173,39 @@ impl Server {
             // Should this future be dropped, so are they.
             let _guests = clients.guard();
             drop(event_loop);
-            let handler = Rc::new(handler);
-            let mut gate = Gate::new(self.listeners, census);
-            let mut until = self.until;
-            let ended = poll_fn(|cx| poll_serving(cx, &mut until, &mut gate, &clients, &handler)).await;
-            drain::drain(&mut gate, &clients, &handler).await?;
-            ended.map(|()| clients.receipt())
+            let mut entrance = Entrance {
+                gate: Gate::new(self.listeners, census),
+                clients: Rc::clone(&clients),
+                handler: Rc::new(handler),
+            };
+            let served = drain::serve(&clients, self.until, &mut entrance).await;
+            clients.note_gate(entrance.gate.tally);
+            served.map(|()| clients.receipt())
         }
     }
 }
 
-/// Accepts until it is to end.
-fn poll_serving<H, R>(
-    cx: &mut Context<'_>,
-    until: &mut Pin<Box<Until>>,
-    gate: &mut Gate,
-    clients: &Rc<Clients>,
-    handler: &Rc<H>,
-) -> Poll<io::Result<()>>
+/// Takes in who comes through the gate.
+struct Entrance<H> {
+    gate: Gate,
+    clients: Rc<Clients>,
+    handler: Rc<H>,
+}
+
+impl<H, R> Intake for Entrance<H>
 where
     H: AsyncFn(Stream, Client) -> R + 'static,
     R: Outcome + 'static,
 {
-    if let Poll::Ready(end) = until.as_mut().poll(cx) {
-        return Poll::Ready(end);
-    }
-    loop {
-        match gate.poll_accept(cx, false) {
-            Poll::Ready(Ok(Some((socket, peer)))) => clients.admit(socket, peer, handler),
-            Poll::Ready(Ok(None)) => return Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-            Poll::Pending => return Poll::Pending,
+    fn poll(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<io::Result<()>> {
+        if phase == Phase::Closed {
+            self.gate.close();
+        }
+        loop {
+            match self.gate.poll_accept(cx, phase != Phase::Serving) {
+                Poll::Ready(Ok(Some((socket, peer)))) => self.clients.admit(socket, peer, &self.handler),
+                other => return other.map(|outcome| outcome.map(drop)),
+            }
         }
     }
 }

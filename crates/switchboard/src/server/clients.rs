@@ -89,7 +89,7 @@ impl Clients {
         })
     }
 
-    /// Takes a connection in, and starts its handler.
+    /// Takes a connection in that the census counts already, and starts its handler.
     pub(super) fn admit<H, R>(self: &Rc<Self>, socket: Socket, peer: Address, handler: &Rc<H>)
     where
         H: AsyncFn(Stream, Client) -> R + 'static,
@@ -97,7 +97,6 @@ impl Clients {
     {
         let Some(event_loop) = self.home.current() else { return };
         let traffic = Arc::new(Traffic::new(event_loop.now()));
-        self.census.enter();
         self.receipt.borrow_mut().accepted += 1;
         let row = Row {
             peer: peer.clone(),
@@ -128,6 +127,16 @@ impl Clients {
             row.task = task.canceller();
         }
         task.detach();
+    }
+
+    /// A connection could not be taken over from another thread.
+    pub(super) fn lose(&self, peer: &Address, error: &std::io::Error) {
+        tracing::warn!("cannot take {peer} over from the thread that accepted it: {error}");
+        let mut receipt = self.receipt.borrow_mut();
+        receipt.accepted += 1;
+        receipt.failed += 1;
+        drop(receipt);
+        self.census.leave();
     }
 
     pub(super) fn len(&self) -> usize {

@@ -1,50 +1,69 @@
-//! The end of a server, in good order and in bounded time.
+//! Serving until it is to end, and the end: in good order and in bounded time.
 
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::rc::Rc;
-use std::task::Poll;
-use std::time::Duration;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use super::client::Client;
 use super::clients::{Clients, FLUSH};
-use super::gate::Gate;
 use super::receipt::Why;
 use crate::event_loop::EventLoop;
-use crate::net::Stream;
-use crate::task::{Outcome, elsewhere, sleep, sleep_until};
+use crate::task::{elsewhere, sleep, sleep_until};
+
+/// Where new clients come from: takes in all who are there, and is ready when nobody can come any more, or with an error
+/// that will not pass.
+pub(super) trait Intake {
+    fn poll(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<io::Result<()>>;
+}
+
+/// How far the server is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Whoever comes is taken in.
+    Serving,
+    /// Who has come already is taken in.
+    Draining,
+    /// The grace period is over: nobody is.
+    Closed,
+}
+
+/// Serves until told to end, and drains. The first of what went wrong on the way is the error.
+pub(super) async fn serve(
+    clients: &Clients,
+    until: impl Future<Output = io::Result<()>>,
+    intake: &mut impl Intake,
+) -> io::Result<()> {
+    let mut until = pin!(until);
+    let ended = poll_fn(|cx| {
+        if let Poll::Ready(end) = until.as_mut().poll(cx) {
+            return Poll::Ready(end);
+        }
+        match intake.poll(cx, Phase::Serving) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            _ => Poll::Pending,
+        }
+    })
+    .await;
+    ended.and(drain(clients, intake).await)
+}
 
 /// Drains: see the head of `server`. Over no later than the grace period, the flush and a moment.
-pub(super) async fn drain<H, R>(gate: &mut Gate, clients: &Rc<Clients>, handler: &Rc<H>) -> io::Result<()>
-where
-    H: AsyncFn(Stream, Client) -> R + 'static,
-    R: Outcome + 'static,
-{
+async fn drain(clients: &Clients, intake: &mut impl Intake) -> io::Result<()> {
     let event_loop = EventLoop::current().ok_or_else(elsewhere)?;
     let grace = event_loop.deadline(clients.rules().grace);
     let flushed = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH));
     let end = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH).saturating_add(MOMENT));
     drop(event_loop);
     clients.begin_drain(end);
-    gate.withdraw();
 
-    // The queue is emptied, and who is being served may end; but not for longer than the grace period.
     let mut time = pin!(sleep_until(grace));
-    let refused = poll_fn(|cx| {
-        loop {
-            match gate.poll_accept(cx, true) {
-                Poll::Ready(Ok(Some((socket, peer)))) => clients.admit(socket, peer, handler),
-                Poll::Ready(Ok(None)) => return Poll::Ready(Ok(())),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => break,
-            }
-        }
-        time.as_mut().poll(cx).map(Ok)
+    let emptied = poll_fn(|cx| match intake.poll(cx, Phase::Draining) {
+        Poll::Ready(outcome) => Poll::Ready(outcome),
+        Poll::Pending => time.as_mut().poll(cx).map(Ok),
     })
     .await;
-    gate.close();
-    clients.note_gate(gate.tally);
+    let closed = poll_fn(|cx| Poll::Ready(intake.poll(cx, Phase::Closed))).await;
     first(clients.gone(), &mut time).await;
     if clients.len() > 0 {
         tracing::info!("the grace period is over; {} still connected", clients.len());
@@ -53,11 +72,14 @@ where
         clients.cancel(Why::Drain);
     }
     close(clients, end).await;
-    refused
+    match closed {
+        Poll::Ready(closed) => emptied.and(closed),
+        Poll::Pending => emptied,
+    }
 }
 
 /// Waits until all is closed, but no longer than to the end of the drain.
-async fn close(clients: &Clients, end: std::time::Instant) {
+async fn close(clients: &Clients, end: Instant) {
     loop {
         let Some(event_loop) = EventLoop::current() else { return };
         let now = event_loop.now();
@@ -73,7 +95,7 @@ async fn close(clients: &Clients, end: std::time::Instant) {
 }
 
 /// Waits for the first of two.
-async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
+pub(super) async fn first(one: impl Future<Output = ()>, other: impl Future<Output = ()>) {
     let (mut one, mut other) = (pin!(one), pin!(other));
     poll_fn(|cx| match one.as_mut().poll(cx) {
         Poll::Ready(()) => Poll::Ready(()),

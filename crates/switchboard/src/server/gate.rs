@@ -24,6 +24,7 @@ pub(super) struct Gate {
     pause: Option<Sleep>,
     /// It was said that descriptors have run out, and none was had since.
     is_exhausted: bool,
+    is_draining: bool,
     pub(super) tally: Tally,
 }
 
@@ -46,16 +47,31 @@ struct Door {
 impl Gate {
     pub(super) fn new(listeners: Vec<Listener>, census: Arc<Census>) -> Self {
         let doors = listeners.into_iter().map(|listener| Door { accepting: None, listener }).collect();
-        Self { doors, census, first: 0, pause: None, is_exhausted: false, tally: Tally::default() }
+        Self {
+            doors,
+            census,
+            first: 0,
+            pause: None,
+            is_exhausted: false,
+            is_draining: false,
+            tally: Tally::default(),
+        }
     }
 
-    /// Takes in the next one. Draining, it closes each listener whose queue is empty, and is over (`None`) when all
+    /// Takes in the next one, and counts it. Draining, it closes each listener whose queue is empty, and is over (`None`) when all
     /// are closed; otherwise it waits.
     pub(super) fn poll_accept(
         &mut self,
         cx: &mut Context<'_>,
         draining: bool,
     ) -> Poll<io::Result<Option<(Socket, Address)>>> {
+        if draining != std::mem::replace(&mut self.is_draining, draining) {
+            // Those that wait are asked for anew, without waiting.
+            self.withdraw();
+        }
+        if self.doors.is_empty() {
+            return Poll::Ready(Ok(None));
+        }
         if self.census.poll_room(cx).is_pending() {
             self.withdraw();
             return Poll::Pending;
@@ -73,6 +89,7 @@ impl Gate {
                 Poll::Ready(Ok(accepted)) => {
                     self.first = at + 1;
                     self.is_exhausted = false;
+                    self.census.enter();
                     return Poll::Ready(Ok(Some(accepted)));
                 }
                 Poll::Ready(Err(error)) if draining && error.kind() == io::ErrorKind::WouldBlock => {
@@ -103,7 +120,7 @@ impl Gate {
     }
 
     /// Asks for nobody for the time being.
-    pub(super) fn withdraw(&mut self) {
+    fn withdraw(&mut self) {
         for door in &mut self.doors {
             door.accepting = None;
         }

@@ -18,15 +18,8 @@ impl About {
     /// Tells the loop's failure handler, from whatever thread. When the loop has ended, the default one is told.
     pub(super) fn report(&self, what: &str, message: String) {
         let failure = Failure::new(format!("{self} {what}"), message);
-        match self.home.current() {
-            Some(event_loop) => event_loop.report(&failure),
-            None => {
-                let copy = failure.clone();
-                if self.home.soon(move |event_loop| event_loop.report(&copy)).is_err() {
-                    failure.report();
-                }
-            }
-        }
+        let mut untold = Untold { failure: Some(failure), home: self.home.clone() };
+        self.home.reach(move |_| untold.tell());
     }
 
     /// Tells of a panic, and gets rid of what was thrown.
@@ -46,6 +39,28 @@ impl About {
                 None
             }
         }
+    }
+}
+
+/// A failure on its way to the handler. Should the loop end before it arrives, it is told by being dropped.
+struct Untold {
+    failure: Option<Failure>,
+    home: WeakHandle,
+}
+
+impl Untold {
+    fn tell(&mut self) {
+        let Some(failure) = self.failure.take() else { return };
+        match self.home.current() {
+            Some(event_loop) => event_loop.report(&failure),
+            None => failure.report(),
+        }
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 

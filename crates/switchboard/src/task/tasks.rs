@@ -48,12 +48,12 @@ enum Life {
 
 impl Tasks {
     /// Adds a task, to be run in the next pass.
-    pub(super) fn add(event_loop: &EventLoop, ending: Arc<dyn Ending>, begin: impl FnOnce(Callback) -> Body) {
+    pub(super) fn add(event_loop: &EventLoop, ending: Arc<dyn Ending>, body: Body) -> Callback {
         let tasks = event_loop.local::<Self>();
         let (name, waker) = event_loop.on_wake(Rc::<Self>::clone(&tasks));
-        let body = begin(name);
         waker.wake_by_ref();
         tasks.rows.borrow_mut().insert(name, Row { life: Life::Resting(body, waker), ending });
+        name
     }
 
     /// Drops a task's future, now or as soon as it is not being polled.
