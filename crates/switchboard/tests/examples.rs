@@ -345,7 +345,7 @@ fn udp_echoes_whole_datagrams_and_no_parts() {
 fn channels_does_each_job_once() {
     let mut printed = Example::start("channels", &[]).rest();
     assert_eq!(printed.pop().as_deref(), Some("all is done"));
-    let jobs = printed.iter().map(|line| line.split(' ').last().expect("a number"));
+    let jobs = printed.iter().map(|line| line.rsplit(' ').next().expect("a number"));
     let mut jobs: Vec<_> = jobs.collect();
     jobs.sort_unstable();
     assert_eq!(jobs, ["1", "2", "3", "4", "5", "6"], "{printed:?}");
