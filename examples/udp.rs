@@ -12,8 +12,9 @@ use switchboard::net::UdpSocket;
 async fn main() -> io::Result<()> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
     println!("listening on {}", socket.local_addr()?);
-    // Whichever ends first; the other is dropped.
-    echo(&socket).or(async { interrupt().await.map(drop) }).await
+    // Whichever ends first; the other is dropped. A signal is heard from when it is first waited for: before the first
+    // datagram, as `or` asks in this order.
+    async { interrupt().await.map(drop) }.or(echo(&socket)).await
 }
 
 async fn echo(socket: &UdpSocket) -> io::Result<()> {

@@ -1,4 +1,6 @@
-//! Every example, run as a reader would run it: built by `cargo test`, and talked to over a real socket.
+//! Every example, run as a reader would run it, and talked to over a real socket.
+//!
+//! `cargo test` builds the examples; `cargo test --test examples` alone does not, and runs what was built before.
 #![allow(clippy::disallowed_methods, reason = "tests use threads and the real clock")]
 
 use std::io::{self, BufRead, BufReader, Read, Write};
