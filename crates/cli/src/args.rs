@@ -200,7 +200,8 @@ Examples:
   switchboard serve --listen 0.0.0.0:7000   # for other machines, too
   switchboard serve --listen [::1]:0 --json # on a free port, which the first line of JSON tells
   switchboard serve --engine poll -v        # on poll(2), and log who connects
-  switchboard serve --service line --greeting $'Hello!\r\n'
+  switchboard serve --service line          # a welcome, and `Echo: …` for each line
+  switchboard serve --service hello --greeting 'Hi! '
   switchboard serve --listen 127.0.0.1:8000 --listen unix:/tmp/echo.sock
   echo hello | nc -N -U /tmp/echo.sock      # over the Unix socket
   switchboard serve --limit 10k --idle-timeout 5m --grace 10s --threads 4
