@@ -7,10 +7,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::census::Census;
 use crate::engine::{Address, Done, Socket, is_exhaustion, is_transient};
+use crate::event_loop::EventLoop;
 use crate::net::Listener;
 use crate::task::{Operation, Sleep, sleep};
 
@@ -22,8 +23,8 @@ pub(super) struct Gate {
     first: usize,
     /// Until when nothing is tried, out of descriptors.
     pause: Option<Sleep>,
-    /// It was said that descriptors have run out, and none was had since.
-    is_exhausted: bool,
+    /// When a descriptor was last missing.
+    exhausted: Option<Instant>,
     is_draining: bool,
     pub(super) tally: Tally,
 }
@@ -52,7 +53,7 @@ impl Gate {
             census,
             first: 0,
             pause: None,
-            is_exhausted: false,
+            exhausted: None,
             is_draining: false,
             tally: Tally::default(),
         }
@@ -88,7 +89,6 @@ impl Gate {
                 Poll::Pending => tried += 1,
                 Poll::Ready(Ok(accepted)) => {
                     self.first = at + 1;
-                    self.is_exhausted = false;
                     self.census.enter();
                     return Poll::Ready(Ok(Some(accepted)));
                 }
@@ -131,7 +131,11 @@ impl Gate {
         cx: &mut Context<'_>,
         error: &io::Error,
     ) -> Poll<io::Result<Option<(Socket, Address)>>> {
-        if !std::mem::replace(&mut self.is_exhausted, true) {
+        let now = EventLoop::current().map(|event_loop| event_loop.now());
+        let last = std::mem::replace(&mut self.exhausted, now);
+        // A full server lets somebody in whenever somebody leaves, and is full again: all that is one outage.
+        let is_new = last.zip(now).is_none_or(|(last, now)| now.saturating_duration_since(last) > OUTAGE);
+        if is_new {
             self.tally.exhausted += 1;
             tracing::warn!("cannot accept for now: {error}; trying again until it works");
         }
@@ -157,6 +161,9 @@ impl Door {
         }
     }
 }
+
+/// For how long no descriptor must have been missing before it is news that one is.
+const OUTAGE: Duration = Duration::from_secs(1);
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);
