@@ -65,12 +65,9 @@ pub(crate) async fn make_room(path: &Path) -> Result<(), Error> {
     match timeout(PATIENCE, UnixStream::connect(path)).await {
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        // One that does not answer has a full queue, so it is somebody's.
-        Ok(Ok(_)) | Err(_) => {
-            return refuse(
-                "address already in use; stop what listens there, or choose another path with --listen",
-            );
-        }
+        Ok(Ok(_)) | Err(_) => return refuse(IN_USE),
+        // A queue that is full is somebody's.
+        Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return refuse(IN_USE),
         Ok(Err(error)) => {
             return refuse(&format!(
                 "a socket is there, and whether somebody listens on it cannot be found out ({}); remove it, or \
@@ -100,5 +97,7 @@ impl Identity {
     }
 }
 
-/// A connection on this machine is made at once, or the queue is full.
+const IN_USE: &str = "address already in use; stop what listens there, or choose another path with --listen";
+
+/// A connection on this machine is made or refused at once; one that is not is somebody's.
 const PATIENCE: Duration = Duration::from_secs(1);

@@ -125,6 +125,11 @@ impl Server {
         self.connect()
     }
 
+    /// Whether a server that was spawned says that it is ready, rather than ends.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.stdout.next().is_some()
+    }
+
     /// Lets it have no more than so many descriptors.
     pub(crate) fn limit_descriptors(&self, most: u64) {
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
@@ -169,6 +174,17 @@ impl Server {
         let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
         let ticks = fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
         Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+    }
+
+    /// How many threads it has that ever waited for something. `None` as with `memory`.
+    pub(crate) fn threads_used(&self) -> Option<usize> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        let waited = |status: &String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0)
+        };
+        let statuses = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+        Some(statuses.filter(waited).count())
     }
 
     /// Resident memory, bytes. `None` where the system does not tell.
