@@ -192,7 +192,7 @@ fn a_hundred_thousand_connections_leave_nothing_behind() {
 }
 
 /// Connects, exchanges a word and closes, so often, from four threads.
-fn churn(path: &Path, times: usize) {
+fn churn(path: &PathBuf, times: usize) {
     let threads: Vec<_> = (0..4)
         .map(|_| {
             let path = path.clone();
