@@ -160,11 +160,10 @@ fn a_handler_may_leave_the_halves_of_its_stream_to_tasks(network: &Network) {
             });
             // One waits with its handler, the other is on its own.
             if client.peer().port().is_some_and(|port| port % 2 == 0) {
-                copying.await
-            } else {
-                let _: () = copying.detach();
-                Ok(())
+                return copying.await;
             }
+            copying.detach();
+            Ok(())
         }));
         for _ in 0..10 {
             let mut client = TcpStream::connect(address).await?;

@@ -69,7 +69,7 @@ async fn drained(
 /// Holds on an engine in memory exactly, and on a real one within what a busy machine adds.
 #[track_caller]
 fn assert_took(network: &Network, took: Duration, exactly: Duration) {
-    let slack = if network.is_real() { Duration::from_millis(50) } else { Duration::from_millis(1) };
+    let slack = if network.is_real() { Duration::from_millis(250) } else { Duration::from_millis(1) };
     assert!(took >= exactly && took <= exactly + slack, "{}: {took:?}, not {exactly:?}", network.name());
 }
 
@@ -111,7 +111,7 @@ fn with_well_behaved_clients_a_drain_is_over_as_soon_as_they_are_gone(network: &
         drained
     });
     assert_ends(&receipt, 20, 0, 0);
-    assert!(took >= Duration::from_millis(30) && took < Duration::from_millis(130), "{took:?}");
+    assert!(took >= Duration::from_millis(30) && took < Duration::from_millis(330), "{took:?}");
 }
 
 /// One client that says nothing, one that always talks, and one that is sent more and more and never reads.
@@ -444,5 +444,5 @@ fn two_servers_of_one_loop_drain_each_in_its_own_time(network: &Network) {
         drained
     });
     assert_ends(&receipt, 1, 0, 0);
-    assert!(took <= Duration::from_millis(400), "{took:?}");
+    assert!(took <= Duration::from_millis(350 + 250), "{took:?}");
 }

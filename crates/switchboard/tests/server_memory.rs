@@ -192,10 +192,10 @@ fn a_hundred_thousand_connections_leave_nothing_behind() {
 }
 
 /// Connects, exchanges a word and closes, so often, from four threads.
-fn churn(path: &PathBuf, times: usize) {
+fn churn(path: &Path, times: usize) {
     let threads: Vec<_> = (0..4)
         .map(|_| {
-            let path = path.clone();
+            let path = path.to_owned();
             beside(move || {
                 for _ in 0..times / 4 {
                     let mut stream = os::unix::net::UnixStream::connect(&path).unwrap();

@@ -14,7 +14,8 @@ pub enum Question {
     Peer,
     /// The error that waits on it (`SO_ERROR`), which asking does not clear for the operations. [`Fact::Error`].
     Error,
-    /// How many bytes the kernel has taken over and the peer has not acknowledged. [`Fact::Count`].
+    /// How many bytes were submitted to be sent and the peer has not acknowledged: what waits in the engine, and what
+    /// the kernel has taken over. [`Fact::Count`].
     Unsent,
     /// Whether small sends go out at once (`TCP_NODELAY`). [`Fact::Flag`].
     NoDelay,

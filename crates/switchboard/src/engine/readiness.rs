@@ -301,9 +301,11 @@ impl<K: Kernel> Engine for Readiness<K> {
 
     fn ask(&mut self, socket: Socket, question: Question) -> io::Result<Fact> {
         self.sockets.open(socket)?;
-        let fact = self.sockets.kernel.ask(socket, question)?;
-        if let Fact::Error(Some(error)) = &fact {
-            self.sockets.slots[socket].note_error(copy(error));
+        let mut fact = self.sockets.kernel.ask(socket, question)?;
+        match &mut fact {
+            Fact::Error(Some(error)) => drop(self.sockets.slots[socket].note_error(copy(error))),
+            Fact::Count(count) if question == Question::Unsent => *count += self.queued(socket),
+            _ => {}
         }
         Ok(fact)
     }

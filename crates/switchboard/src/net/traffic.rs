@@ -55,6 +55,11 @@ impl Traffic {
         self.unsent.load(Relaxed)
     }
 
+    /// Bytes that were given to be sent.
+    pub(crate) fn given(&self) -> u64 {
+        self.sent() + self.unsent()
+    }
+
     /// When bytes last went either way.
     pub(crate) fn active(&self) -> Instant {
         self.begun + Duration::from_nanos(self.active.load(Relaxed))
@@ -79,7 +84,7 @@ impl Traffic {
         self.note_active(now);
     }
 
-    pub(crate) fn note_to_send(&self, bytes: usize) {
+    pub(super) fn note_to_send(&self, bytes: usize) {
         self.unsent.fetch_add(bytes as u64, Relaxed);
     }
 

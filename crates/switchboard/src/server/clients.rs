@@ -56,6 +56,8 @@ struct Row {
     traffic: Arc<Traffic>,
     task: Option<Canceller>,
     end: End,
+    /// What was owed to the peer when it was cancelled.
+    unsent: u64,
 }
 
 /// How a client's handler ended.
@@ -98,8 +100,14 @@ impl Clients {
         let Some(event_loop) = self.home.current() else { return };
         let traffic = Arc::new(Traffic::new(event_loop.now()));
         self.receipt.borrow_mut().accepted += 1;
-        let row =
-            Row { peer: peer.clone(), socket, traffic: Arc::clone(&traffic), task: None, end: End::None };
+        let row = Row {
+            peer: peer.clone(),
+            socket,
+            traffic: Arc::clone(&traffic),
+            task: None,
+            end: End::None,
+            unsent: 0,
+        };
         let id = self.rows.borrow_mut().insert(row);
         let seat = Seat::new(self, id);
         let client = Client { clients: Rc::clone(self), peer };
@@ -250,6 +258,12 @@ impl Clients {
         }
     }
 
+    /// How many bytes a client has yet to acknowledge.
+    pub(super) fn unsent_of(&self, id: ClientId) -> usize {
+        let socket = self.rows.borrow().get(id).map(|row| row.socket);
+        socket.zip(self.home.current()).map_or(0, |(socket, event_loop)| unsent(&event_loop, socket))
+    }
+
     /// Notes that a client is cancelled, which its task does itself.
     pub(super) fn note_cancelled(&self, id: ClientId, why: Why) {
         if let Some(row) = self.rows.borrow_mut().get_mut(id) {
@@ -271,7 +285,7 @@ impl Clients {
             End::Cancelled(why) => {
                 let age =
                     now.map_or(Duration::ZERO, |now| now.saturating_duration_since(row.traffic.begun()));
-                receipt.leave(Left { peer: row.peer, age, unsent: row.traffic.unsent(), why });
+                receipt.leave(Left { peer: row.peer, age, unsent: row.unsent, why });
             }
         }
         drop(receipt);
@@ -290,6 +304,13 @@ impl Clients {
     }
 }
 
+fn unsent(event_loop: &EventLoop, socket: Socket) -> usize {
+    match event_loop.engine().ask(socket, Question::Unsent) {
+        Ok(Fact::Count(count)) => count,
+        _ => 0,
+    }
+}
+
 impl Row {
     /// The first end is the one that counts.
     fn note(&mut self, end: End) {
@@ -303,10 +324,7 @@ impl Row {
         self.note(End::Cancelled(why));
         self.traffic.set_patience(Duration::ZERO);
         if let Some(event_loop) = EventLoop::current() {
-            let unsent = event_loop.engine().ask(self.socket, Question::Unsent);
-            if let Ok(Fact::Count(count)) = unsent {
-                self.traffic.note_to_send(count);
-            }
+            self.unsent = unsent(&event_loop, self.socket) as u64;
         }
         self.task.clone()
     }

@@ -13,6 +13,9 @@ use crate::task::{Sleep, sleep_until};
 pub(super) struct Idle {
     time: Duration,
     sleep: Sleep,
+    /// What was under way when it was last looked at, if something was: how much was given to be sent, and how much of
+    /// that the peer had not acknowledged.
+    under_way: Option<(u64, usize)>,
     /// Its reading was ended, and it has its time to flush.
     is_ending: bool,
 }
@@ -27,10 +30,16 @@ pub(super) enum Verdict {
 
 impl Idle {
     pub(super) fn new(time: Duration, traffic: &Traffic) -> Self {
-        Self { time, sleep: sleep_until(after(traffic, time)), is_ending: false }
+        Self { time, sleep: sleep_until(after(traffic, time)), under_way: None, is_ending: false }
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>, traffic: &Traffic) -> Poll<Verdict> {
+    /// `unsent` tells how many bytes the peer has yet to acknowledge.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        traffic: &Traffic,
+        unsent: impl Fn() -> usize,
+    ) -> Poll<Verdict> {
         loop {
             ready!(Pin::new(&mut self.sleep).poll(cx));
             let Some(event_loop) = EventLoop::current() else { return Poll::Pending };
@@ -39,6 +48,14 @@ impl Idle {
             }
             let due = after(traffic, self.time);
             if event_loop.now() >= due {
+                // Bytes may go although the handler waits: those that the engine and the kernel have.
+                let unsent = Some(unsent()).filter(|&unsent| unsent > 0);
+                let now_under_way = unsent.map(|unsent| (traffic.given(), unsent));
+                if now_under_way.is_some() && now_under_way != self.under_way {
+                    self.under_way = now_under_way;
+                    self.sleep.reset(event_loop.deadline(self.time));
+                    continue;
+                }
                 self.is_ending = true;
                 self.sleep.reset(event_loop.deadline(FLUSH));
                 return Poll::Ready(Verdict::End);

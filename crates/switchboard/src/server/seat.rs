@@ -62,7 +62,7 @@ impl<F: Future> Future for Watched<'_, F> {
         let Some(idle) = this.idle else { return Poll::Pending };
         let Seat { clients, id } = this.seat;
         loop {
-            match ready!(idle.poll(cx, this.traffic)) {
+            match ready!(idle.poll(cx, this.traffic, || clients.unsent_of(*id))) {
                 Verdict::End => clients.end_reading_of(*id),
                 Verdict::Cancel => {
                     clients.note_cancelled(*id, Why::Idle);

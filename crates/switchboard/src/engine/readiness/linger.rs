@@ -28,6 +28,19 @@ impl<K: Kernel> Readiness<K> {
             && (sends || slot.connected && !slot.ended)
     }
 
+    /// How many bytes wait here to be sent.
+    pub(super) fn queued(&mut self, socket: Socket) -> usize {
+        let mut queued = 0;
+        for &ticket in &self.sockets.slots[socket].write.waiting {
+            if let Some(row) = self.operations.row(ticket)
+                && let Op::Send { parts, .. } = &row.op
+            {
+                queued += parts.iter().map(|part| part.len()).sum::<usize>();
+            }
+        }
+        queued
+    }
+
     /// Begins to close a stream. Its name is stale from here on, but its sends go on, and what they wait for.
     pub(super) fn close_gently(&mut self, socket: Socket, bytes: usize, time: Duration) {
         let now = self.sockets.kernel.clock();
