@@ -162,7 +162,8 @@ fn a_handler_may_leave_the_halves_of_its_stream_to_tasks(network: &Network) {
             if client.peer().port().is_some_and(|port| port % 2 == 0) {
                 copying.await
             } else {
-                Ok(copying.detach())
+                let _: () = copying.detach();
+                Ok(())
             }
         }));
         for _ in 0..10 {

@@ -10,7 +10,7 @@ use super::reader::ReadHalf;
 use super::target::ToTarget;
 use super::traffic::Traffic;
 use super::writer::WriteHalf;
-use crate::engine::{Address, Close, Lease, Question, Socket};
+use crate::engine::{Address, Close, Lease, Question, Setting, Socket};
 use crate::event_loop::EventLoop;
 
 /// A connected stream. [`TcpStream`](super::TcpStream) and [`UnixStream`](super::UnixStream) are one each.
@@ -216,6 +216,16 @@ impl Stream {
     /// [`io::ErrorKind::NotConnected`] when the connection is gone; and outside its loop.
     pub fn peer_addr(&self) -> io::Result<Address> {
         self.endpoint().address(Question::Peer)
+    }
+
+    /// Changes an option of its socket.
+    ///
+    /// # Errors
+    ///
+    /// What the system says of an option that such a socket has not, or a value that it does not take; and outside its
+    /// loop.
+    pub fn set(&self, setting: Setting) -> io::Result<()> {
+        self.endpoint().set(setting)
     }
 
     /// Closes it in a way of one's own; dropping it is [`Close::GENTLY`].

@@ -3,8 +3,8 @@
 //! The engine is the one that runs on the system's selectors; only the kernel below it is played. So what is
 //! proved here is the code that runs there, and what takes hours there takes microseconds here.
 //!
-//! * Time stands still while anything is found to do, and otherwise jumps to the moment that is waited for, a
-//!   microsecond at least.
+//! * Time stands still while anything is found to do, and otherwise jumps to the moment that is waited for. A look in
+//!   vain, which waits for none, takes a microsecond.
 //! * Nothing is left to chance: the same program does the same things in the same order, always.
 //! * Sockets answer as Linux's do, with its error numbers. `tests/agree.rs` compares them.
 //! * Faults are not made yet: bytes arrive at once, and only full buffers, full queues and programs lose or delay any.
