@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use network::streams::{pair, pattern, received, tcp_pair};
 use network::{Network, on_every_engine};
 use switchboard::net::{Close, Listener, Stream};
-use switchboard::{scope, spawn, timeout};
+use switchboard::{spawn, timeout};
 
 on_every_engine! {
     b8_all_is_received_before_the_end_with_a_small_buffer,
@@ -75,21 +75,21 @@ fn e8_a_reply_arrives_whole_although_nobody_read_the_request(network: &Network) 
         let listener = Listener::bind("127.0.0.1:0").await.unwrap();
         let to = listener.local_addr().unwrap();
         for _ in 0..times / 20 {
-            scope(async |scope| {
-                for _ in 0..20 {
-                    let (to, request, reply) = (to.clone(), &request, &reply);
-                    let (request, expected) = (request.clone(), reply.clone());
-                    scope.spawn(async move {
-                        let mut client = Stream::connect(&to).await.unwrap();
-                        client.write_all(&request).await.unwrap();
-                        assert!(received(&mut client).await == expected);
-                    });
-                    let (stream, _) = listener.accept().await.unwrap();
-                    let reply = reply.clone();
-                    scope.spawn(async move { reply_unread(stream, &reply).await });
-                }
-            })
-            .await;
+            let mut tasks = Vec::new();
+            for _ in 0..20 {
+                let (to, request, expected) = (to.clone(), request.clone(), reply.clone());
+                tasks.push(spawn(async move {
+                    let mut client = Stream::connect(&to).await.unwrap();
+                    client.write_all(&request).await.unwrap();
+                    assert!(received(&mut client).await == expected);
+                }));
+                let (stream, _) = listener.accept().await.unwrap();
+                let reply = reply.clone();
+                tasks.push(spawn(async move { reply_unread(stream, &reply).await }));
+            }
+            for task in tasks {
+                task.await;
+            }
         }
     });
 }
