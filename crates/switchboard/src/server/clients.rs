@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::Location;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -113,8 +113,11 @@ impl Clients {
         let stream = Stream::counted(&event_loop, socket, Arc::clone(&traffic));
         let handler = Rc::clone(handler);
         let task = spawn_for(&event_loop, name, self.spawned, async move {
-            let handling = async move { handler(stream, client).await };
-            let outcome = seat.watch(handling, &traffic).await;
+            let outcome = {
+                // Pinned here, it is kept once; handed on by value, it would be kept by each who has it in turn.
+                let handling = pin!(handler(stream, client));
+                seat.watch(handling, &traffic).await
+            };
             let failure = outcome.as_ref().and_then(|outcome| outcome.failure().map(ToString::to_string));
             match (&outcome, &failure) {
                 (None, _) => {}
@@ -301,8 +304,11 @@ struct Seat {
 
 impl Seat {
     /// Runs the handler, unless it is idle for too long: then there is no outcome.
-    async fn watch<R>(&self, handling: impl Future<Output = R>, traffic: &Traffic) -> Option<R> {
-        let mut handling = pin!(handling);
+    async fn watch<R>(
+        &self,
+        mut handling: Pin<&mut impl Future<Output = R>>,
+        traffic: &Traffic,
+    ) -> Option<R> {
         let Some(time) = self.clients.rules.idle else { return Some(handling.await) };
         let mut idle = Idle::new(time, traffic);
         poll_fn(|cx| {
