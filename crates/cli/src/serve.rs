@@ -102,7 +102,7 @@ fn prepare(listeners: Vec<Listener>, options: &Options) -> Server {
 fn tell_of(failure: &Failure) {
     match failure.task() {
         Some(client) if !failure.is_panic() => {
-            tracing::warn!("{client} failed: {}", plain(failure.message()))
+            tracing::warn!("{client} failed: {}", plain(failure.message()));
         }
         _ if !failure.is_panic() => tracing::warn!("{failure}"),
         _ => tracing::error!("{failure}"),

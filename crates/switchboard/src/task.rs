@@ -35,7 +35,7 @@ use std::task::{Context, Poll, ready};
 
 pub use block_on::run;
 pub use blocking::spawn_blocking;
-pub(crate) use budget::poll as poll_budget;
+pub(crate) use budget::{poll as poll_budget, refund, spend};
 pub(crate) use canceller::Canceller;
 #[doc(inline)]
 pub use entry::main;
@@ -105,8 +105,7 @@ impl<T> Task<T> {
     }
 
     fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<Result<T, Ended>> {
-        ready!(poll_budget(cx));
-        self.slot.poll(cx)
+        spend(cx, |cx| self.slot.poll(cx))
     }
 }
 

@@ -139,6 +139,12 @@ impl From<&[u8]> for Lease {
     }
 }
 
+impl<const N: usize> From<&[u8; N]> for Lease {
+    fn from(bytes: &[u8; N]) -> Self {
+        bytes[..].into()
+    }
+}
+
 impl Deref for Lease {
     type Target = [u8];
 

@@ -1,8 +1,10 @@
 //! Waiting by waker, as futures do: for the end of an operation, and for a moment.
 //!
 //! Whoever waits so is woken while the pass settles what finished, and takes the outcome when it runs; until
-//! then the engine has it, so one that is given up in between has lost nothing (law 3).
+//! then the engine has it, so one that is given up in between has lost nothing (law 3). Wakers are others' code: they
+//! are cloned and dropped with nothing borrowed.
 
+use std::mem;
 use std::rc::Rc;
 use std::task::{Poll, Waker};
 use std::time::Instant;
@@ -18,7 +20,8 @@ impl EventLoop {
     pub fn begin(&self, op: Op, waker: &Waker) -> Submitted {
         let submitted = self.core.engine.borrow_mut().submit(op);
         if let Submitted::Pending(ticket) = submitted {
-            self.core.waiting.borrow_mut().insert(ticket, Waiter::Waker(waker.clone()));
+            let waker = waker.clone();
+            self.core.waiting.borrow_mut().insert(ticket, Waiter::Waker(waker));
         }
         submitted
     }
@@ -29,29 +32,45 @@ impl EventLoop {
     ///
     /// As [`Engine::take`](crate::engine::Engine::take).
     pub fn poll_taken(&self, ticket: Ticket, waker: &Waker) -> Poll<Result<Done, Failed>> {
-        if let Some(Waiter::Waker(waiting)) = self.core.waiting.borrow_mut().get_mut(ticket) {
-            waiting.clone_from(waker);
-            return Poll::Pending;
+        let core = &*self.core;
+        let is_same = match core.waiting.borrow().get(ticket) {
+            Some(Waiter::Waker(waiting)) => Some(waiting.will_wake(waker)),
+            _ => None,
+        };
+        match is_same {
+            None => return Poll::Ready(core.engine.borrow_mut().take(ticket)),
+            Some(true) => {}
+            Some(false) => {
+                let mut other = waker.clone();
+                if let Some(Waiter::Waker(waiting)) = core.waiting.borrow_mut().get_mut(ticket) {
+                    mem::swap(waiting, &mut other);
+                }
+            }
         }
-        Poll::Ready(self.core.engine.borrow_mut().take(ticket))
+        Poll::Pending
     }
 
     /// Wakes the waker at this moment, or in the next pass if it is over. Never early.
     pub fn wake_at(&self, due: Instant, waker: &Waker) -> Callback {
-        let mut timers = self.core.timers.borrow_mut();
         let waker = waker.clone();
+        let mut timers = self.core.timers.borrow_mut();
         self.core.rows.borrow_mut().insert_with_key(|key| Row::Sleep(timers.insert(due, key), waker))
     }
 
     /// Whether the moment of a [`wake_at`](Self::wake_at) has come; if not, this waker is woken then.
     pub fn poll_woken(&self, sleep: Callback, waker: &Waker) -> Poll<()> {
-        match self.core.rows.borrow_mut().get_mut(sleep) {
-            Some(Row::Sleep(_, waiting)) => {
-                waiting.clone_from(waker);
-                Poll::Pending
+        let rows = &self.core.rows;
+        let is_same = match rows.borrow().get(sleep) {
+            Some(Row::Sleep(_, waiting)) => waiting.will_wake(waker),
+            _ => return Poll::Ready(()),
+        };
+        if !is_same {
+            let mut other = waker.clone();
+            if let Some(Row::Sleep(_, waiting)) = rows.borrow_mut().get_mut(sleep) {
+                mem::swap(waiting, &mut other);
             }
-            _ => Poll::Ready(()),
         }
+        Poll::Pending
     }
 
     /// Calls back whenever the waker that comes with it was woken, from whatever thread, until it is

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use super::endpoint::Endpoint;
 use crate::engine::{Direction, Done, Lease, Op, Ticket};
-use crate::task::{operation, poll_budget};
+use crate::task::{operation, spend};
 
 /// Receives. A [`Stream`](super::Stream) has one, and [`into_split`](super::Stream::into_split) takes it out.
 ///
@@ -17,13 +17,15 @@ pub struct ReadHalf {
     pub(super) endpoint: Arc<Endpoint>,
     /// Bytes that were received and not consumed.
     held: Option<Lease>,
+    /// The end of the stream was seen by who asked what is held.
+    ended: bool,
     /// Waits until the socket may be read, across polls.
     waiting: Option<Ticket>,
 }
 
 impl ReadHalf {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, held: None, waiting: None }
+        Self { endpoint, held: None, ended: false, waiting: None }
     }
 
     /// Receives what is there, at least one byte; empty at the end of the stream. Without a copy: the bytes lie in a
@@ -103,7 +105,10 @@ impl ReadHalf {
     }
 
     pub(super) fn poll_read(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
-        ready!(poll_budget(cx));
+        spend(cx, |cx| self.poll_read_now(cx, into))
+    }
+
+    fn poll_read_now(&mut self, cx: &mut Context<'_>, into: &mut [u8]) -> Poll<io::Result<usize>> {
         if let Some(held) = &mut self.held {
             let count = held.len().min(into.len());
             into[..count].copy_from_slice(&held[..count]);
@@ -129,7 +134,14 @@ impl ReadHalf {
 
     /// Sees to it that there are bytes held, unless the stream has ended.
     pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        ready!(poll_budget(cx));
+        // Once ready it stays ready, as callers of `poll_fill_buf` rely on: so what is held costs no budget.
+        if self.held.is_none() && !self.ended {
+            ready!(spend(cx, |cx| self.poll_hold(cx)))?;
+        }
+        Poll::Ready(Ok(self.held.as_deref().unwrap_or_default()))
+    }
+
+    fn poll_hold(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.held.is_none() {
             if self.waiting.is_some() {
                 ready!(self.poll_ready(cx))?;
@@ -143,7 +155,10 @@ impl ReadHalf {
                     drop(lease);
                     ready!(self.poll_ready(cx))?;
                 }
-                Ok(0) => return Poll::Ready(Ok(&[])),
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
                 Ok(count) => {
                     lease.fill(count);
                     self.note_received(count);
@@ -152,7 +167,7 @@ impl ReadHalf {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        Poll::Ready(Ok(self.held.as_deref().unwrap_or_default()))
+        Poll::Ready(Ok(()))
     }
 
     /// Drops bytes that are held.
@@ -173,6 +188,12 @@ impl ReadHalf {
         if let (Some(traffic), Ok(event_loop)) = (&self.endpoint.traffic, self.endpoint.event_loop()) {
             traffic.note_received(count, event_loop.now());
         }
+    }
+}
+
+impl AsMut<ReadHalf> for ReadHalf {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        self
     }
 }
 

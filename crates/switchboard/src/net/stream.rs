@@ -2,9 +2,12 @@
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::connect::connect;
 use super::endpoint::Endpoint;
 use super::reader::ReadHalf;
+use super::target::ToTarget;
 use super::traffic::Traffic;
 use super::writer::WriteHalf;
 use crate::engine::{Address, Close, Lease, Question, Setting, Socket};
@@ -13,6 +16,27 @@ use crate::event_loop::EventLoop;
 /// A connected stream. [`TcpStream`](super::TcpStream) and [`UnixStream`](super::UnixStream) are one each.
 ///
 /// Dropping it closes it gently ([`Close::GENTLY`]), in the background.
+///
+/// Receiving and sending are independent, and each half may have a task of its own:
+///
+/// ```
+/// use switchboard::net::{Listener, Stream};
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = Listener::bind("127.0.0.1:0").await?;
+///     let (mut reader, mut writer) = Stream::connect(listener.local_addr()?).await?.into_split();
+///     let (mut peer, _) = listener.accept().await?;
+///
+///     let sending = switchboard::spawn(async move {
+///         writer.write_all(b"question").await // and dropped, it ends our side
+///     });
+///     assert_eq!(&*peer.recv().await?, b"question");
+///     peer.send_all(b"answer").await?;
+///     assert_eq!(&*reader.recv().await?, b"answer");
+///     sending.await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Stream {
     // In this order: dropped with its other half, the write half leaves the end to the close.
@@ -21,6 +45,29 @@ pub struct Stream {
 }
 
 impl Stream {
+    /// Connects, over TCP ([`TcpStream::connect`](super::TcpStream::connect)) or to a Unix socket
+    /// ([`UnixStream::connect`](super::UnixStream::connect)), as the target says.
+    ///
+    /// *Cancel safety.* Dropped, no connection is left behind.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn connect(target: impl ToTarget) -> io::Result<Self> {
+        connect(&target.to_target()?, None).await
+    }
+
+    /// The same, in so much time for all of it.
+    ///
+    /// *Cancel safety.* As [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// As [`TcpStream::connect_timeout`](super::TcpStream::connect_timeout).
+    pub async fn connect_timeout(target: impl ToTarget, time: Duration) -> io::Result<Self> {
+        connect(&target.to_target()?, Some(time)).await
+    }
+
     /// Takes over a connected socket of this loop.
     #[must_use]
     pub fn adopt(event_loop: &EventLoop, socket: Socket) -> Self {
@@ -188,5 +235,17 @@ impl Stream {
 
     pub(super) fn endpoint(&self) -> &Endpoint {
         &self.reader.endpoint
+    }
+}
+
+impl AsMut<ReadHalf> for Stream {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        &mut self.reader
+    }
+}
+
+impl AsMut<WriteHalf> for Stream {
+    fn as_mut(&mut self) -> &mut WriteHalf {
+        &mut self.writer
     }
 }

@@ -187,6 +187,23 @@ impl ToTarget for (&str, u16) {
     }
 }
 
+/// A target of TCP or UDP: any but a Unix socket.
+pub(super) fn of_ip(target: Target, to_do: &str) -> io::Result<Target> {
+    if let Target::Address(Address::Unix(_)) = target {
+        let message = format!("cannot {to_do} {target}: it is a Unix socket; {EXAMPLE}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+    }
+    Ok(target)
+}
+
+/// The address of a socket of TCP or UDP.
+pub(super) fn ip(address: Address) -> SocketAddr {
+    match address {
+        Address::Ip(address) => address,
+        Address::Unix(name) => unreachable!("a socket of TCP or UDP has an IP address, not {name:?}"),
+    }
+}
+
 /// The host, without brackets, and the port.
 fn split(text: &str) -> Result<(&str, &str), String> {
     if let Some(rest) = text.strip_prefix('[') {

@@ -5,51 +5,100 @@ use std::net::SocketAddr;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use super::endpoint::Endpoint;
+use super::connect::connect;
 use super::listener::Listener;
+use super::reader::ReadHalf;
 use super::stream::Stream;
-use super::target::{Target, ToTarget};
-use crate::engine::{Address, Done, Fact, Op, Plan, Question, Setting};
-use crate::task::operation;
+use super::target::{ToTarget, ip, of_ip};
+use crate::engine::{Fact, Question, Setting};
 
 /// A TCP connection: a [`Stream`], to which it dereferences, with the options of TCP.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::net::{TcpListener, TcpStream};
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let mut client = TcpStream::connect_timeout(listener.local_addr()?, Duration::from_secs(5)).await?;
+///     let (mut server, _) = listener.accept().await?;
+///
+///     client.write_all(b"hello").await?;
+///     client.shutdown().await?;
+///     let mut hello = [0; 5];
+///     server.read_exact(&mut hello).await?;
+///     assert_eq!(&hello, b"hello");
+///     assert!(server.recv().await?.is_empty()); // the end
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TcpStream {
     stream: Stream,
 }
 
 /// A TCP socket that listens.
+///
+/// An echo server, a task per client; `send_all` sends the buffer that `recv` has received into:
+///
+/// ```no_run
+/// use switchboard::net::{TcpListener, TcpStream};
+///
+/// async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+///     loop {
+///         let data = stream.recv().await?;
+///         if data.is_empty() {
+///             return Ok(());
+///         }
+///         stream.send_all(data).await?;
+///     }
+/// }
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:8000").await?;
+///     loop {
+///         let (stream, _) = listener.accept().await?;
+///         switchboard::spawn(echo(stream)).detach();
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TcpListener {
     listener: Listener,
 }
 
 impl TcpStream {
-    /// Connects.
+    /// Connects. A host's addresses are tried one after another ([RFC 8305]), and the first that answers is taken.
+    ///
+    /// There is no limit but the system's, which may be minutes.
     ///
     /// *Cancel safety.* Dropped, no connection is left behind.
     ///
     /// # Errors
     ///
-    /// `cannot connect to …`, with what hindered each of its addresses.
+    /// `cannot connect to …`, with what hindered each of its addresses. The kind is that which they share, otherwise
+    /// that of the first: [`io::ErrorKind::ConnectionRefused`] when nobody listens there,
+    /// [`io::ErrorKind::NetworkUnreachable`] when no way leads there. [`io::ErrorKind::InvalidInput`] for a target that is
+    /// no address of TCP.
+    ///
+    /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
     pub async fn connect(target: impl ToTarget) -> io::Result<Self> {
-        let target = target.to_target()?;
-        let mut refusal = None;
-        for address in target.resolve().await? {
-            match Self::connect_to(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => refusal = Some(error),
-            }
-        }
-        Err(refusal.unwrap_or_else(|| io::ErrorKind::NotFound.into()))
+        let target = of_ip(target.to_target()?, "connect to")?;
+        Ok(Self { stream: connect(&target, None).await? })
     }
 
-    async fn connect_to(address: Address) -> io::Result<Self> {
-        let endpoint = Endpoint::open(Plan::Stream { like: address.clone() })?;
-        match operation(Op::Connect { socket: endpoint.socket()?, to: address }).await? {
-            Done::Connected => Ok(Self { stream: Stream::new(endpoint) }),
-            other => unreachable!("a connect was answered with {other:?}"),
-        }
+    /// The same, in so much time for all of it: finding the host and trying its addresses.
+    ///
+    /// *Cancel safety.* As [`connect`](Self::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::TimedOut`], which says how far it came; otherwise as [`connect`](Self::connect).
+    pub async fn connect_timeout(target: impl ToTarget, time: Duration) -> io::Result<Self> {
+        let target = of_ip(target.to_target()?, "connect to")?;
+        Ok(Self { stream: connect(&target, Some(time)).await? })
     }
 
     /// Its own address.
@@ -120,11 +169,7 @@ impl TcpListener {
     ///
     /// As there.
     pub async fn bind(target: impl ToTarget) -> io::Result<Self> {
-        let target = target.to_target()?;
-        if let Target::Address(Address::Unix(_)) = target {
-            let message = format!("cannot listen on {target}: it is no address of TCP; use a UnixListener");
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
-        }
+        let target = of_ip(target.to_target()?, "listen on")?;
         Ok(Self { listener: Listener::bind(target).await? })
     }
 
@@ -162,6 +207,12 @@ impl DerefMut for TcpStream {
     }
 }
 
+impl AsMut<ReadHalf> for TcpStream {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        self.stream.as_mut()
+    }
+}
+
 impl From<TcpStream> for Stream {
     fn from(stream: TcpStream) -> Self {
         stream.stream
@@ -171,12 +222,5 @@ impl From<TcpStream> for Stream {
 impl From<TcpListener> for Listener {
     fn from(listener: TcpListener) -> Self {
         listener.listener
-    }
-}
-
-fn ip(address: Address) -> SocketAddr {
-    match address {
-        Address::Ip(address) => address,
-        Address::Unix(name) => unreachable!("a TCP socket has an IP address, not {name:?}"),
     }
 }

@@ -4,11 +4,10 @@ use std::io;
 use std::ops::{Deref, DerefMut};
 use std::path::PathBuf;
 
-use super::endpoint::Endpoint;
 use super::listener::Listener;
+use super::reader::ReadHalf;
 use super::stream::Stream;
-use crate::engine::{Address, Done, Op, Plan};
-use crate::task::operation;
+use crate::engine::Address;
 
 /// A connection on a Unix socket: a [`Stream`], to which it dereferences.
 #[derive(Debug)]
@@ -29,20 +28,10 @@ impl UnixStream {
     ///
     /// # Errors
     ///
-    /// `cannot connect to …`: [`io::ErrorKind::NotFound`], or [`io::ErrorKind::ConnectionRefused`] when nobody listens
-    /// on it any more.
+    /// `cannot connect to …`: [`io::ErrorKind::NotFound`], [`io::ErrorKind::ConnectionRefused`] when nobody listens on it
+    /// any more, or [`io::ErrorKind::ResourceBusy`] when its queue is full.
     pub async fn connect(path: impl Into<PathBuf>) -> io::Result<Self> {
-        let to = Address::unix(path);
-        let endpoint = Endpoint::open(Plan::Stream { like: to.clone() })?;
-        let connected = operation(Op::Connect { socket: endpoint.socket()?, to: to.clone() }).await;
-        match connected {
-            Ok(Done::Connected) => Ok(Self { stream: Stream::new(endpoint) }),
-            Ok(other) => unreachable!("a connect was answered with {other:?}"),
-            Err(failed) => {
-                let message = format!("cannot connect to {to}: {}", failed.error);
-                Err(io::Error::new(failed.error.kind(), message))
-            }
-        }
+        Ok(Self { stream: Stream::connect(Address::unix(path)).await? })
     }
 }
 
@@ -86,6 +75,12 @@ impl Deref for UnixListener {
 
     fn deref(&self) -> &Listener {
         &self.listener
+    }
+}
+
+impl AsMut<ReadHalf> for UnixStream {
+    fn as_mut(&mut self) -> &mut ReadHalf {
+        self.stream.as_mut()
     }
 }
 

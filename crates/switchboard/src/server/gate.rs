@@ -23,9 +23,13 @@ pub(super) struct Gate {
     first: usize,
     /// Until when nothing is tried, out of descriptors.
     pause: Option<Sleep>,
+    /// It was said that descriptors have run out, and since then somebody was always waiting for one.
+    is_exhausted: bool,
     /// When a descriptor was last missing.
     exhausted: Option<Instant>,
     is_draining: bool,
+    /// Why a listener could not be emptied.
+    failure: Option<io::Error>,
     pub(super) tally: Tally,
 }
 
@@ -53,8 +57,10 @@ impl Gate {
             census,
             first: 0,
             pause: None,
+            is_exhausted: false,
             exhausted: None,
             is_draining: false,
+            failure: None,
             tally: Tally::default(),
         }
     }
@@ -71,7 +77,7 @@ impl Gate {
             self.withdraw();
         }
         if self.doors.is_empty() {
-            return Poll::Ready(Ok(None));
+            return self.over();
         }
         if self.census.poll_room(cx).is_pending() {
             self.withdraw();
@@ -103,15 +109,27 @@ impl Gate {
                 }
                 Poll::Ready(Err(error)) if is_exhaustion(&error) => return self.pause(cx, &error),
                 Poll::Ready(Err(error)) => {
-                    let address = self.doors[at].listener.local_addr();
-                    let address =
-                        address.map_or_else(|_| "a listener".to_owned(), |address| address.to_string());
-                    let message = format!("cannot accept on {address} any more: {error}");
-                    return Poll::Ready(Err(io::Error::new(error.kind(), message)));
+                    let error = self.doors[at].say(&error);
+                    if !draining {
+                        return Poll::Ready(Err(error));
+                    }
+                    // The others are emptied all the same.
+                    self.failure.get_or_insert(error);
+                    self.doors.remove(at);
+                    self.first = 0;
+                    tried = 0;
                 }
             }
         }
-        if self.doors.is_empty() { Poll::Ready(Ok(None)) } else { Poll::Pending }
+        if self.doors.is_empty() {
+            return self.over();
+        }
+        self.is_exhausted = false;
+        Poll::Pending
+    }
+
+    fn over<T>(&mut self) -> Poll<io::Result<Option<T>>> {
+        Poll::Ready(self.failure.take().map_or(Ok(None), Err))
     }
 
     /// Closes all listeners. Who still waits in their queues is refused.
@@ -134,7 +152,9 @@ impl Gate {
         let now = EventLoop::current().map(|event_loop| event_loop.now());
         let last = std::mem::replace(&mut self.exhausted, now);
         // A full server lets somebody in whenever somebody leaves, and is full again: all that is one outage.
-        let is_new = last.zip(now).is_none_or(|(last, now)| now.saturating_duration_since(last) > OUTAGE);
+        let is_known = std::mem::replace(&mut self.is_exhausted, true);
+        let is_new =
+            !is_known && last.zip(now).is_none_or(|(last, now)| now.saturating_duration_since(last) > OUTAGE);
         if is_new {
             self.tally.exhausted += 1;
             tracing::warn!("cannot accept for now: {error}; trying again until it works");
@@ -159,6 +179,13 @@ impl Door {
             Done::Accepted { socket, peer } => Poll::Ready(Ok((socket, peer))),
             other => unreachable!("an accept was answered with {other:?}"),
         }
+    }
+
+    /// The error of a listener that cannot go on.
+    fn say(&self, error: &io::Error) -> io::Error {
+        let address = self.listener.local_addr();
+        let address = address.map_or_else(|_| "a listener".to_owned(), |address| address.to_string());
+        io::Error::new(error.kind(), format!("cannot accept on {address} any more: {error}"))
     }
 }
 

@@ -1,7 +1,11 @@
 //! Blocking work, beside the loop.
+//!
+//! The result goes from the helper thread to the task past the engine, so that one nobody wants any more is dropped
+//! on the helper thread, never within the engine's wait.
 
-use std::any::Any;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{mem, thread};
 
 use super::outcome::Outcome;
 use super::spawn::{current, start};
@@ -12,8 +16,8 @@ use crate::engine::{Done, Op, Work};
 /// task's.
 ///
 /// Work that has begun cannot be stopped: when its task is cancelled, or the loop ends, it goes on to its end on its
-/// thread, and what it returns is dropped there. Work that waits for a helper (there are 64) is dropped unbegun when
-/// the loop ends. In a simulated network it runs at once, in place.
+/// thread, and what it returns is dropped there. Work that waits for a helper (there are 64) is dropped unbegun then.
+/// In a simulated network it runs at once, in place.
 ///
 /// # Panics
 ///
@@ -27,15 +31,69 @@ where
     let event_loop = current("spawn_blocking");
     let spawned = std::panic::Location::caller();
     start(&event_loop, None, spawned, async move {
-        let work: Work = Box::new(move || Box::new(work()) as Box<dyn Any + Send>);
-        let outcome = match operation(Op::Call { work }).await {
-            Ok(Done::Called { outcome }) => outcome,
+        let desk = Desk { result: Arc::default() };
+        let result = Arc::clone(&desk.result);
+        // Caught here, with all that user code can do, so that no destructor of its runs within the engine.
+        let work: Work = Box::new(move || {
+            let end = catch_unwind(AssertUnwindSafe(move || deliver(&result, work)));
+            // What a destructor threw may throw again when it is dropped; leaking a few bytes ends it.
+            end.unwrap_or_else(mem::forget);
+            Box::new(())
+        });
+        match operation(Op::Call { work }).await {
+            Ok(Done::Called { .. }) => {}
             Ok(other) => unreachable!("a call was answered with {other:?}"),
             Err(failed) => panic!("spawn_blocking: no helper thread could be started: {}", failed.error),
-        };
-        match outcome {
-            Ok(value) => *value.downcast().expect("what the work returned has the type the work returns"),
-            Err(panic) => resume_unwind(panic),
+        }
+        match desk.take() {
+            Some(Ok(value)) => value,
+            Some(Err(panic)) => resume_unwind(panic),
+            None => unreachable!("the work is done, and nobody else takes its result"),
         }
     })
+}
+
+/// Where the result is laid down, for as long as somebody wants it.
+struct Desk<T> {
+    result: Arc<Mutex<State<T>>>,
+}
+
+#[derive(Default)]
+enum State<T> {
+    #[default]
+    Wanted,
+    There(thread::Result<T>),
+    Unwanted,
+}
+
+/// Does the work on a helper thread, unless its task was cancelled while it waited for one. A result that nobody wants any more is dropped right there.
+fn deliver<T>(result: &Mutex<State<T>>, work: impl FnOnce() -> T) {
+    if let State::Unwanted = *lock(result) {
+        return;
+    }
+    let end = catch_unwind(AssertUnwindSafe(work));
+    let mut state = lock(result);
+    if let State::Wanted = *state {
+        *state = State::There(end);
+        return;
+    }
+    drop(state);
+    drop(end);
+}
+
+impl<T> Desk<T> {
+    fn take(&self) -> Option<thread::Result<T>> {
+        let old = mem::replace(&mut *lock(&self.result), State::Unwanted);
+        if let State::There(end) = old { Some(end) } else { None }
+    }
+}
+
+impl<T> Drop for Desk<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
+
+fn lock<T>(result: &Mutex<State<T>>) -> MutexGuard<'_, State<T>> {
+    result.lock().unwrap_or_else(PoisonError::into_inner)
 }

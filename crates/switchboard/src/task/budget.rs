@@ -5,7 +5,7 @@
 //! one that waits. Code that runs outside a task has no budget, and is never stopped.
 
 use std::cell::Cell;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 thread_local! {
     static LEFT: Cell<Option<u32>> = const { Cell::new(None) };
@@ -19,6 +19,17 @@ pub(super) struct Budget {
 /// Begins a poll.
 pub(super) fn begin() -> Budget {
     Budget { outer: LEFT.replace(Some(THINGS_PER_POLL)) }
+}
+
+/// Polls one of those things, if there is budget left. It costs nothing while it is pending: a task that waits for a
+/// thousand things at once would otherwise spend its budget on finding nothing, and be woken for more of that.
+pub(crate) fn spend<T>(cx: &mut Context<'_>, thing: impl FnOnce(&mut Context<'_>) -> Poll<T>) -> Poll<T> {
+    ready!(poll(cx));
+    let polled = thing(cx);
+    if polled.is_pending() {
+        refund();
+    }
+    polled
 }
 
 /// Spends one; pending, with the task woken, when nothing is left.

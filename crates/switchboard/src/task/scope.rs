@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::future::poll_fn;
 use std::panic::Location;
+use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
+
+use pin_project_lite::pin_project;
 
 use super::canceller::Canceller;
 use super::outcome::Outcome;
@@ -61,11 +64,9 @@ impl Scope {
     {
         let number = self.family.count.replace(self.family.count.get() + 1);
         self.family.children.borrow_mut().insert(number, None);
-        let child = Child { family: Rc::clone(&self.family), number };
-        let task = start(&current("Scope::spawn"), None, Location::caller(), async move {
-            let _child = child;
-            future.await
-        });
+        let counted = Counted { family: Rc::clone(&self.family), number };
+        let child = Child { future, _counted: counted };
+        let task = start(&current("Scope::spawn"), None, Location::caller(), child);
         if let Some(canceller) = self.family.children.borrow_mut().get_mut(&number) {
             *canceller = task.canceller();
         }
@@ -114,13 +115,30 @@ impl Drop for Scope {
     }
 }
 
-/// What a child's future holds to be counted by.
-struct Child {
+pin_project! {
+    /// A child's future; dropped, it is counted no more.
+    struct Child<F> {
+        #[pin]
+        future: F,
+        _counted: Counted,
+    }
+}
+
+impl<F: Future> Future for Child<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
+    }
+}
+
+/// What a child is counted by.
+struct Counted {
     family: Rc<Family>,
     number: u64,
 }
 
-impl Drop for Child {
+impl Drop for Counted {
     fn drop(&mut self) {
         self.family.children.borrow_mut().remove(&self.number);
         let parent = self.family.parent.take();

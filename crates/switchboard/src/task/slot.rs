@@ -31,8 +31,7 @@ pub(super) struct Slot<T> {
 enum State<T> {
     /// Not ended yet.
     Running {
-        /// Its name in the loop, once it has one.
-        name: Option<Callback>,
+        stage: Stage,
         /// Whether there is a handle that could read the end.
         held: bool,
         awaiter: Option<Waker>,
@@ -41,6 +40,17 @@ enum State<T> {
     Unread(Result<T, Ended>),
     /// Ended; read, or told of to whom it may concern.
     Over,
+}
+
+/// How far a task that has not ended has come.
+#[derive(Clone, Copy)]
+enum Stage {
+    /// On its way to the loop.
+    Unborn,
+    /// On its way still, and not to begin when it arrives.
+    Stillborn,
+    /// In the loop, by this name.
+    Begun(Callback),
 }
 
 /// A slot as the row of its task sees it, whatever the type of the output.
@@ -52,7 +62,7 @@ pub(super) trait Ending {
 
 impl<T> Slot<T> {
     pub(super) fn new(about: About, failure: fn(&T) -> Option<String>) -> Self {
-        let state = State::Running { name: None, held: true, awaiter: None };
+        let state = State::Running { stage: Stage::Unborn, held: true, awaiter: None };
         Self { about, failure, state: Mutex::new(state) }
     }
 
@@ -60,17 +70,21 @@ impl<T> Slot<T> {
         &self.about
     }
 
-    /// Notes the name under which the task runs.
-    pub(super) fn begin(&self, task: Callback) {
-        if let State::Running { name, .. } = &mut *self.lock() {
-            *name = Some(task);
+    /// Notes the name under which the task runs. Whether it is to: it has not been cancelled on its way.
+    pub(super) fn begin(&self, name: Callback) -> bool {
+        match &mut *self.lock() {
+            State::Running { stage: stage @ Stage::Unborn, .. } => {
+                *stage = Stage::Begun(name);
+                true
+            }
+            _ => false,
         }
     }
 
     /// The name under which the task runs.
     pub(super) fn name(&self) -> Option<Callback> {
         match &*self.lock() {
-            State::Running { name, .. } => *name,
+            State::Running { stage: Stage::Begun(name), .. } => Some(*name),
             _ => None,
         }
     }
@@ -94,17 +108,25 @@ impl<T> Slot<T> {
     }
 
     pub(super) fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<T, Ended>> {
+        // Dropped after the lock: wakers are others' code.
+        let mut other;
         let mut state = self.lock();
-        if let State::Running { awaiter, .. } = &mut *state {
-            let old = match awaiter {
-                Some(same) if same.will_wake(cx.waker()) => None,
-                awaiter => awaiter.replace(cx.waker().clone()),
-            };
+        if let State::Running { awaiter, .. } = &*state {
+            if awaiter.as_ref().is_some_and(|awaiter| awaiter.will_wake(cx.waker())) {
+                return Poll::Pending;
+            }
             drop(state);
-            drop(old);
-            return Poll::Pending;
+            other = Some(cx.waker().clone());
+            state = self.lock();
+            if let State::Running { awaiter, .. } = &mut *state {
+                mem::swap(awaiter, &mut other);
+                drop(state);
+                return Poll::Pending;
+            }
         }
-        match mem::replace(&mut *state, State::Over) {
+        let old = mem::replace(&mut *state, State::Over);
+        drop(state);
+        match old {
             State::Unread(end) => Poll::Ready(end),
             _ => panic!("{} was awaited again after its end was read", self.about),
         }
@@ -130,14 +152,14 @@ impl<T> Slot<T> {
 
     /// Cancels the task; its end can still be read.
     pub(super) fn cancel(&self) {
-        let state = self.lock();
-        let State::Running { name, .. } = &*state else { return };
-        let name = *name;
-        drop(state);
-        match name {
-            Some(name) => self.about.home.reach(move |event_loop| Tasks::cancel(event_loop, name)),
-            // It has not begun, and will not.
-            None => self.end(Err(Ended::Cancelled)),
+        let mut state = self.lock();
+        let State::Running { stage, .. } = &mut *state else { return };
+        match *stage {
+            Stage::Begun(name) => {
+                drop(state);
+                self.about.home.reach(move |event_loop| Tasks::cancel(event_loop, name));
+            }
+            Stage::Unborn | Stage::Stillborn => *stage = Stage::Stillborn,
         }
     }
 

@@ -2,15 +2,18 @@
 
 use std::borrow::Cow;
 use std::panic::Location;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
 
 use super::Task;
 use super::about::About;
 use super::outcome::Outcome;
 use super::slot::{Ended, Slot};
 use super::tasks::Tasks;
-use crate::event_loop::EventLoop;
-use crate::event_loop::{Handle, LoopEnded};
+use crate::event_loop::{EventLoop, Handle, LoopEnded};
 
 /// Spawns a task on the loop that runs this code.
 ///
@@ -143,18 +146,37 @@ where
     F: Future + 'static,
     F::Output: 'static,
 {
-    if event_loop.is_ending() || slot.is_finished() {
+    if event_loop.is_ending() {
         slot.about().guard("panicked when it was dropped", || drop(future));
         return slot.end(Err(Ended::Cancelled));
     }
-    Tasks::add(event_loop, Arc::<Slot<F::Output>>::clone(slot), |name| {
-        slot.begin(name);
-        let slot = Arc::clone(slot);
-        Box::pin(async move {
-            let output = future.await;
-            slot.end(Ok(output));
-        })
-    });
+    let body = Box::pin(Body { future: Some(future), slot: Arc::clone(slot) });
+    let name = Tasks::add(event_loop, Arc::<Slot<F::Output>>::clone(slot), body);
+    if !slot.begin(name) {
+        Tasks::cancel(event_loop, name);
+    }
+}
+
+pin_project! {
+    /// A task's future, and the end that it brings about. An async block around it would store it twice.
+    struct Body<F: Future> {
+        #[pin]
+        future: Option<F>,
+        slot: Arc<Slot<F::Output>>,
+    }
+}
+
+impl<F: Future> Future for Body<F> {
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut().expect("a task is not polled after its end");
+        let output = ready!(future.poll(cx));
+        this.slot.about().guard("panicked when it was dropped", || this.future.set(None));
+        this.slot.end(Ok(output));
+        Poll::Ready(())
+    }
 }
 
 fn message<T: Outcome>(output: &T) -> Option<String> {

@@ -17,8 +17,7 @@ use slotmap::SecondaryMap;
 
 use super::budget;
 use super::slot::{Ended, Ending};
-use crate::event_loop::EventLoop;
-use crate::event_loop::{Callback, Local, Woken};
+use crate::event_loop::{Callback, EventLoop, Local, Woken};
 
 /// A task's future, with the end that it brings about wrapped in.
 pub(super) type Body = Pin<Box<dyn Future<Output = ()>>>;
@@ -48,12 +47,12 @@ enum Life {
 
 impl Tasks {
     /// Adds a task, to be run in the next pass.
-    pub(super) fn add(event_loop: &EventLoop, ending: Arc<dyn Ending>, begin: impl FnOnce(Callback) -> Body) {
+    pub(super) fn add(event_loop: &EventLoop, ending: Arc<dyn Ending>, body: Body) -> Callback {
         let tasks = event_loop.local::<Self>();
         let (name, waker) = event_loop.on_wake(Rc::<Self>::clone(&tasks));
-        let body = begin(name);
         waker.wake_by_ref();
         tasks.rows.borrow_mut().insert(name, Row { life: Life::Resting(body, waker), ending });
+        name
     }
 
     /// Drops a task's future, now or as soon as it is not being polled.

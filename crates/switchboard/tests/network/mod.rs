@@ -8,6 +8,7 @@
 mod engines;
 mod faults;
 pub(crate) mod recorder;
+pub(crate) mod streams;
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -162,4 +163,4 @@ pub(crate) fn complete(event_loop: &EventLoop, op: Op) -> Result<Done, Failed> {
     outcome.expect("it was done")
 }
 
-const DEADLINE: Duration = Duration::from_secs(20);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(20);

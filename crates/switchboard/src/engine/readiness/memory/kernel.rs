@@ -261,7 +261,7 @@ impl Kernel for Memory {
         }
         if let Some(until) = until {
             // A look in vain takes its time, too: who never sleeps must not hold all clocks still.
-            world.now = until.max(world.now + LOOK);
+            world.now = if until > world.now { until } else { world.now + LOOK };
             return Ok(());
         }
         let others = world.has_other_desks();
