@@ -9,7 +9,6 @@ mod args;
 mod choice;
 mod error;
 mod limits;
-mod lines;
 mod listen;
 mod log;
 mod quantity;

@@ -67,7 +67,7 @@ pub(crate) async fn make_room(path: &Path) -> Result<(), Error> {
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Ok(Ok(_)) | Err(_) => return refuse(IN_USE),
         // A queue that is full is somebody's.
-        Ok(Err(error)) if error.kind() == io::ErrorKind::WouldBlock => return refuse(IN_USE),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => return refuse(IN_USE),
         Ok(Err(error)) => {
             return refuse(&format!(
                 "a socket is there, and whether somebody listens on it cannot be found out ({}); remove it, or \

@@ -5,9 +5,7 @@
 
 use std::io::{self, IoSlice};
 
-use switchboard::net::Stream;
-
-use crate::lines::Lines;
+use switchboard::net::{Lines, Stream};
 
 /// A line that is too long gets an error line, and that is the end: where the next one begins is not waited for.
 pub(super) async fn serve(mut stream: Stream) -> io::Result<()> {
