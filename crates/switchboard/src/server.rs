@@ -12,6 +12,7 @@ mod drain;
 mod gate;
 mod idle;
 mod receipt;
+mod seat;
 mod threads;
 
 use std::fmt;

@@ -20,6 +20,7 @@ on_every_engine! {
     f15_datagrams_are_received_once_each,
     e6_accepts_that_are_dropped_lose_no_connection,
     sends_of_leases_that_are_dropped_are_whole_or_nothing,
+    a_lease_is_not_cut_in_two_by_the_end_of_a_budget,
     writes_that_are_dropped_sent_nothing,
     a_write_all_that_is_dropped_is_whole_or_ends_the_sending,
     datagrams_that_are_dropped_are_sent_whole_or_not,
@@ -190,6 +191,35 @@ fn sends_of_leases_that_are_dropped_are_whole_or_nothing(network: &Network) {
         assert!(bytes.chunks(PIECE).all(|piece| piece.iter().all(|byte| *byte == piece[0])));
         assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
         assert!(numbers.len() > 10 && numbers.len() < 60, "{numbers:?}");
+    });
+}
+
+/// Whatever a task has spent of its poll's budget, a lease of which a part was sent is with the engine at the poll's end.
+fn a_lease_is_not_cut_in_two_by_the_end_of_a_budget(network: &Network) {
+    network.block_on(async {
+        let much = pattern(5_000_000);
+        let mut whole = 0;
+        for spent in 0..70 {
+            let (mut near, mut far) = pair().await;
+            far.write_all(b"to be peeked at").await.unwrap();
+            let bytes = much.clone();
+            let sending = spawn(async move {
+                near.peek().await.unwrap();
+                yield_now().await;
+                let attempt = async {
+                    for _ in 0..spent {
+                        near.peek().await.unwrap();
+                    }
+                    near.send_all(bytes).await.unwrap();
+                };
+                given_up(1, attempt).await;
+            });
+            sending.await;
+            let bytes = received(&mut far).await;
+            assert!(bytes.is_empty() || bytes == much, "{spent} spent: {} bytes", bytes.len());
+            whole += usize::from(!bytes.is_empty());
+        }
+        assert!(whole > 50, "{whole}");
     });
 }
 

@@ -5,13 +5,14 @@
 //! its middle ends the sending for good.
 
 use std::future::poll_fn;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::{io, mem};
 
 use super::endpoint::Endpoint;
 use crate::engine::{Direction, Lease, Op, Ticket};
-use crate::task::{operation, poll_budget, spend};
+use crate::task::{operation, poll_budget, refund, spend};
 
 /// Sends. A [`Stream`](super::Stream) has one, and [`into_split`](super::Stream::into_split) takes it out.
 ///
@@ -25,13 +26,13 @@ pub struct WriteHalf {
     ending: Option<Ticket>,
     /// Something was sent of a whole, and not its end.
     cut: bool,
-    /// A lease is with the engine, and nobody waits for it any more.
-    abandoned: bool,
+    /// So many bytes of a lease are with the engine, and nobody waits for them any more; 0 for none.
+    abandoned: usize,
 }
 
 impl WriteHalf {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, waiting: None, ending: None, cut: false, abandoned: false }
+        Self { endpoint, waiting: None, ending: None, cut: false, abandoned: 0 }
     }
 
     /// Sends all of a buffer, without a copy, and waits until the kernel has taken it over.
@@ -47,9 +48,8 @@ impl WriteHalf {
         let mut lease = lease.into();
         poll_fn(poll_budget).await;
         let socket = self.begin()?;
-        if self.abandoned {
+        if self.abandoned > 0 {
             operation(Op::Ready { socket, direction: Direction::Write }).await?;
-            self.abandoned = false;
         }
         let event_loop = self.endpoint.event_loop()?;
         self.note_to_send(lease.len());
@@ -62,24 +62,26 @@ impl WriteHalf {
                 self.note_sent(count);
                 lease.advance(count);
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.note_sent(0),
+            Err(error) => {
+                self.note_failed();
+                return Err(error);
+            }
         }
         if lease.is_empty() {
             return Ok(());
         }
-        let rest = lease.len();
-        // If this future is dropped from here on, the engine goes on with it.
-        self.abandoned = true;
-        let outcome = operation(Op::Send { socket, parts: vec![lease] }).await;
-        self.abandoned = false;
-        match outcome {
+        // If this future is dropped from here on, the engine goes on with it. So the engine has to have it before this
+        // poll ends: what was spent above pays for that, or an empty budget would cut the lease in two.
+        self.abandoned = lease.len();
+        refund();
+        match operation(Op::Send { socket, parts: vec![lease] }).await {
             Ok(_) => {
-                self.note_sent(rest);
+                self.note_sent(0);
                 Ok(())
             }
             Err(failed) => {
-                self.cut = true;
+                self.note_failed();
                 Err(failed.error)
             }
         }
@@ -187,7 +189,10 @@ impl WriteHalf {
                     self.note_sent(count);
                     return Poll::Ready(Ok(count));
                 }
-                Err(error) => return Poll::Ready(Err(error)),
+                Err(error) => {
+                    self.note_failed();
+                    return Poll::Ready(Err(error));
+                }
             }
         }
     }
@@ -218,7 +223,14 @@ impl WriteHalf {
         }
     }
 
-    fn note_sent(&self, count: usize) {
+    /// A send failed: perhaps that of the rest of a lease, whose beginning was sent.
+    fn note_failed(&mut self) {
+        self.cut |= mem::take(&mut self.abandoned) > 0;
+    }
+
+    /// So much was taken over, and before it what had been abandoned.
+    fn note_sent(&mut self, count: usize) {
+        let count = count + mem::take(&mut self.abandoned);
         if let (Some(traffic), Ok(event_loop)) = (&self.endpoint.traffic, self.endpoint.event_loop()) {
             traffic.note_sent(count, event_loop.now());
         }

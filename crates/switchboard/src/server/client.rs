@@ -2,16 +2,15 @@
 
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 
-use super::clients::{ClientId, Clients};
+use super::clients::{Clients, WaitId};
 use crate::engine::Address;
 
 /// Who is being served, and by a server in which state.
 #[derive(Debug)]
 pub struct Client {
     pub(super) clients: Rc<Clients>,
-    pub(super) id: ClientId,
     pub(super) peer: Address,
 }
 
@@ -32,13 +31,31 @@ impl Client {
     ///
     /// *Cancel safety.* It may be dropped and asked for again, as often as one likes.
     pub async fn draining(&self) {
-        poll_fn(|cx| {
-            if self.clients.is_draining() {
-                return Poll::Ready(());
-            }
-            self.clients.wake_at_drain(self.id, cx.waker());
-            Poll::Pending
-        })
-        .await;
+        let mut wait = Wait { clients: &self.clients, id: None };
+        poll_fn(|cx| wait.poll(cx)).await;
+    }
+}
+
+/// A wait for the drain. Whoever gives it up is not woken, and nothing is kept of it.
+struct Wait<'a> {
+    clients: &'a Clients,
+    id: Option<WaitId>,
+}
+
+impl Wait<'_> {
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
+        if self.clients.is_draining() {
+            return Poll::Ready(());
+        }
+        self.id = Some(self.clients.wake_at_drain(self.id, cx.waker()));
+        Poll::Pending
+    }
+}
+
+impl Drop for Wait<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.clients.forget_at_drain(id);
+        }
     }
 }

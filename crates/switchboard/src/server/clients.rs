@@ -4,7 +4,6 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::panic::Location;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -15,8 +14,8 @@ use slotmap::{SlotMap, new_key_type};
 use super::Rules;
 use super::census::Census;
 use super::client::Client;
-use super::idle::{Idle, Verdict};
 use super::receipt::{Left, Receipt, Why};
+use super::seat::Seat;
 use crate::engine::{Address, Close, Fact, Op, Question, Socket, Submitted};
 use crate::event_loop::EventLoop;
 use crate::event_loop::WeakHandle;
@@ -26,6 +25,9 @@ use crate::task::{Canceller, Outcome, spawn_for};
 new_key_type! {
     /// The name of a client.
     pub(super) struct ClientId;
+
+    /// The name of somebody who waits for the drain.
+    pub(super) struct WaitId;
 }
 
 /// All clients of a server on one loop.
@@ -40,8 +42,8 @@ pub(super) struct Clients {
     closing: RefCell<VecDeque<(Instant, Socket)>>,
     receipt: RefCell<Receipt>,
     draining: Cell<bool>,
-    /// When a drain is to be over.
-    end: Cell<Option<Instant>>,
+    /// Who is to be woken when the server drains: also what handlers left behind.
+    at_drain: RefCell<SlotMap<WaitId, Waker>>,
     /// Who waits until nobody is left.
     waiting: RefCell<Option<Waker>>,
 }
@@ -53,14 +55,12 @@ struct Row {
     socket: Socket,
     traffic: Arc<Traffic>,
     task: Option<Canceller>,
-    /// Who is to be woken when the server drains.
-    at_drain: Vec<Waker>,
     end: End,
 }
 
 /// How a client's handler ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// Not yet; or by a panic, if the task is over.
     None,
     Finished,
@@ -84,7 +84,7 @@ impl Clients {
             closing: RefCell::default(),
             receipt: RefCell::default(),
             draining: Cell::new(false),
-            end: Cell::new(None),
+            at_drain: RefCell::default(),
             waiting: RefCell::default(),
         })
     }
@@ -98,29 +98,20 @@ impl Clients {
         let Some(event_loop) = self.home.current() else { return };
         let traffic = Arc::new(Traffic::new(event_loop.now()));
         self.receipt.borrow_mut().accepted += 1;
-        let row = Row {
-            peer: peer.clone(),
-            socket,
-            traffic: Arc::clone(&traffic),
-            task: None,
-            at_drain: Vec::new(),
-            end: End::None,
-        };
+        let row =
+            Row { peer: peer.clone(), socket, traffic: Arc::clone(&traffic), task: None, end: End::None };
         let id = self.rows.borrow_mut().insert(row);
-        let name = format!("client {peer}");
-        let seat = Seat { clients: Rc::clone(self), id };
-        let client = Client { clients: Rc::clone(self), id, peer };
+        let seat = Seat::new(self, id);
+        let client = Client { clients: Rc::clone(self), peer };
         let stream = Stream::counted(&event_loop, socket, Arc::clone(&traffic));
+        let name = format!("client {}", client.peer);
         let handler = Rc::clone(handler);
         let task = spawn_for(&event_loop, name, self.spawned, async move {
-            let handling = async move { handler(stream, client).await };
-            let outcome = seat.watch(handling, &traffic).await;
-            let failure = outcome.as_ref().and_then(|outcome| outcome.failure().map(ToString::to_string));
-            match (&outcome, &failure) {
-                (None, _) => {}
-                (Some(_), None) => seat.end(End::Finished),
-                (Some(_), Some(_)) => seat.end(End::Failed),
-            }
+            let outcome = seat.watch(handler(stream, client), &traffic).await;
+            // Cancelled, there is none, and it has been noted.
+            let Some(outcome) = outcome else { return Ok(()) };
+            let failure = outcome.failure().map(ToString::to_string);
+            seat.note(if failure.is_none() { End::Finished } else { End::Failed });
             failure.map_or(Ok(()), Err)
         });
         if let Some(row) = self.rows.borrow_mut().get_mut(id) {
@@ -151,39 +142,40 @@ impl Clients {
         self.rules
     }
 
-    /// Tells all handlers that the server drains, and is to be done by then.
-    pub(super) fn begin_drain(&self, end: Instant) {
+    /// Tells all handlers that the server drains.
+    pub(super) fn begin_drain(&self) {
         self.draining.set(true);
-        self.end.set(Some(end));
-        let wakers: Vec<_> =
-            self.rows.borrow_mut().values_mut().flat_map(|row| row.at_drain.drain(..)).collect();
-        wakers.into_iter().for_each(Waker::wake);
+        let waiting = self.at_drain.take();
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
-    pub(super) fn wake_at_drain(&self, id: ClientId, waker: &Waker) {
-        let mut rows = self.rows.borrow_mut();
-        let Some(row) = rows.get_mut(id) else { return };
-        if row.at_drain.iter().any(|other| other.will_wake(waker)) {
-            return;
-        }
-        row.at_drain.push(waker.clone());
-        // Who is woken for nothing asks again, if anybody still does.
-        let oldest = (row.at_drain.len() > MOST_WAKERS).then(|| row.at_drain.remove(0));
-        drop(rows);
-        if let Some(oldest) = oldest {
-            oldest.wake();
-        }
+    /// Has this waker woken when the server drains, instead of the one that was to be by this name.
+    pub(super) fn wake_at_drain(&self, wait: Option<WaitId>, waker: &Waker) -> WaitId {
+        let mut waiting = self.at_drain.borrow_mut();
+        let Some((wait, slot)) = wait.and_then(|wait| Some((wait, waiting.get_mut(wait)?))) else {
+            return waiting.insert(waker.clone());
+        };
+        let old = (!slot.will_wake(waker)).then(|| std::mem::replace(slot, waker.clone()));
+        drop(waiting);
+        drop(old);
+        wait
+    }
+
+    /// Somebody does not wait for the drain any more.
+    pub(super) fn forget_at_drain(&self, wait: WaitId) {
+        let waker = self.at_drain.borrow_mut().remove(wait);
+        drop(waker);
     }
 
     /// Has all receives answer the end, after what has arrived.
     pub(super) fn end_reading(&self) {
         let sockets: Vec<_> = self.rows.borrow().values().map(|row| row.socket).collect();
         for socket in sockets {
-            self.end_reading_of(socket);
+            self.end_reading_on(socket);
         }
     }
 
-    fn end_reading_of(&self, socket: Socket) {
+    fn end_reading_on(&self, socket: Socket) {
         let Some(event_loop) = self.home.current() else { return };
         let op = Op::Shutdown { socket, how: std::net::Shutdown::Read };
         let submitted = event_loop.engine().submit(op);
@@ -243,8 +235,30 @@ impl Clients {
         Guard { clients: Rc::clone(self) }
     }
 
+    /// Notes how a client's handler ended.
+    pub(super) fn note(&self, id: ClientId, end: End) {
+        if let Some(row) = self.rows.borrow_mut().get_mut(id) {
+            row.note(end);
+        }
+    }
+
+    /// Has one client's receives answer the end.
+    pub(super) fn end_reading_of(&self, id: ClientId) {
+        let socket = self.rows.borrow().get(id).map(|row| row.socket);
+        if let Some(socket) = socket {
+            self.end_reading_on(socket);
+        }
+    }
+
+    /// Notes that a client is cancelled, which its task does itself.
+    pub(super) fn note_cancelled(&self, id: ClientId, why: Why) {
+        if let Some(row) = self.rows.borrow_mut().get_mut(id) {
+            row.cancel(why);
+        }
+    }
+
     /// A client's task is over, and its future dropped.
-    fn leave(&self, id: ClientId) {
+    pub(super) fn leave(&self, id: ClientId) {
         let Some(row) = self.rows.borrow_mut().remove(id) else { return };
         let now = self.home.current().map(|event_loop| event_loop.now());
         let mut receipt = self.receipt.borrow_mut();
@@ -277,11 +291,16 @@ impl Clients {
 }
 
 impl Row {
+    /// The first end is the one that counts.
+    fn note(&mut self, end: End) {
+        if self.end == End::None {
+            self.end = end;
+        }
+    }
+
     /// Notes that it is cancelled, and what it owes its peer, as long as that can be asked.
     fn cancel(&mut self, why: Why) -> Option<Canceller> {
-        if self.end == End::None {
-            self.end = End::Cancelled(why);
-        }
+        self.note(End::Cancelled(why));
         self.traffic.set_patience(Duration::ZERO);
         if let Some(event_loop) = EventLoop::current() {
             let unsent = event_loop.engine().ask(self.socket, Question::Unsent);
@@ -290,62 +309,6 @@ impl Row {
             }
         }
         self.task.clone()
-    }
-}
-
-/// What a client's task holds to be counted by.
-struct Seat {
-    clients: Rc<Clients>,
-    id: ClientId,
-}
-
-impl Seat {
-    /// Runs the handler, unless it is idle for too long: then there is no outcome.
-    async fn watch<R>(&self, handling: impl Future<Output = R>, traffic: &Traffic) -> Option<R> {
-        let mut handling = pin!(handling);
-        let Some(time) = self.clients.rules.idle else { return Some(handling.await) };
-        let mut idle = Idle::new(time, traffic);
-        poll_fn(|cx| {
-            if let Poll::Ready(outcome) = handling.as_mut().poll(cx) {
-                return Poll::Ready(Some(outcome));
-            }
-            let Some(event_loop) = self.clients.home.current() else { return Poll::Pending };
-            loop {
-                match idle.poll(cx, &event_loop, traffic) {
-                    Poll::Ready(Verdict::End) => {
-                        if let Some(row) = self.clients.rows.borrow().get(self.id) {
-                            self.clients.end_reading_of(row.socket);
-                        }
-                    }
-                    Poll::Ready(Verdict::Cancel) => {
-                        if let Some(row) = self.clients.rows.borrow_mut().get_mut(self.id) {
-                            row.cancel(Why::Idle);
-                        }
-                        return Poll::Ready(None);
-                    }
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-        })
-        .await
-    }
-
-    fn end(&self, end: End) {
-        if let Some(row) = self.clients.rows.borrow_mut().get_mut(self.id)
-            && row.end == End::None
-        {
-            row.end = end;
-            // During a drain it has no more time to close than the drain has.
-            if let (Some(until), Some(event_loop)) = (self.clients.end.get(), self.clients.home.current()) {
-                row.traffic.set_patience(until.saturating_duration_since(event_loop.now()));
-            }
-        }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        self.clients.leave(self.id);
     }
 }
 
@@ -362,6 +325,3 @@ impl Drop for Guard {
 
 /// How long handlers have to flush when their reading was ended.
 pub(super) const FLUSH: Duration = Duration::from_millis(200);
-
-/// How many tasks of one client may wait for the drain.
-const MOST_WAKERS: usize = 8;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::clients::{Clients, FLUSH};
 use super::receipt::Why;
 use crate::event_loop::EventLoop;
-use crate::task::{elsewhere, sleep, sleep_until};
+use crate::task::{elsewhere, sleep, sleep_until, yield_now};
 
 /// Where new clients come from: takes in all who are there, and is ready when nobody can come any more, or with an error
 /// that will not pass.
@@ -55,7 +55,7 @@ async fn drain(clients: &Clients, intake: &mut impl Intake) -> io::Result<()> {
     let flushed = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH));
     let end = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH).saturating_add(MOMENT));
     drop(event_loop);
-    clients.begin_drain(end);
+    clients.begin_drain();
 
     let mut time = pin!(sleep_until(grace));
     let emptied = poll_fn(|cx| match intake.poll(cx, Phase::Draining) {
@@ -66,6 +66,10 @@ async fn drain(clients: &Clients, intake: &mut impl Intake) -> io::Result<()> {
     let closed = poll_fn(|cx| Poll::Ready(intake.poll(cx, Phase::Closed))).await;
     first(clients.gone(), &mut time).await;
     if clients.len() > 0 {
+        // In this pass those run who were woken already, in the next those for whom something has arrived: to end their
+        // reading before they had a turn would throw that away.
+        yield_now().await;
+        yield_now().await;
         tracing::info!("the grace period is over; {} still connected", clients.len());
         clients.end_reading();
         first(clients.gone(), sleep_until(flushed)).await;

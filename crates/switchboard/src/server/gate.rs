@@ -7,10 +7,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::census::Census;
 use crate::engine::{Address, Done, Socket, is_exhaustion, is_transient};
+use crate::event_loop::EventLoop;
 use crate::net::Listener;
 use crate::task::{Operation, Sleep, sleep};
 
@@ -22,9 +23,13 @@ pub(super) struct Gate {
     first: usize,
     /// Until when nothing is tried, out of descriptors.
     pause: Option<Sleep>,
-    /// It was said that descriptors have run out, and none was had since.
+    /// It was said that descriptors have run out, and since then somebody was always waiting for one.
     is_exhausted: bool,
+    /// When a descriptor was last missing.
+    exhausted: Option<Instant>,
     is_draining: bool,
+    /// Why a listener could not be emptied.
+    failure: Option<io::Error>,
     pub(super) tally: Tally,
 }
 
@@ -53,7 +58,9 @@ impl Gate {
             first: 0,
             pause: None,
             is_exhausted: false,
+            exhausted: None,
             is_draining: false,
+            failure: None,
             tally: Tally::default(),
         }
     }
@@ -70,7 +77,7 @@ impl Gate {
             self.withdraw();
         }
         if self.doors.is_empty() {
-            return Poll::Ready(Ok(None));
+            return self.over();
         }
         if self.census.poll_room(cx).is_pending() {
             self.withdraw();
@@ -88,7 +95,6 @@ impl Gate {
                 Poll::Pending => tried += 1,
                 Poll::Ready(Ok(accepted)) => {
                     self.first = at + 1;
-                    self.is_exhausted = false;
                     self.census.enter();
                     return Poll::Ready(Ok(Some(accepted)));
                 }
@@ -103,15 +109,27 @@ impl Gate {
                 }
                 Poll::Ready(Err(error)) if is_exhaustion(&error) => return self.pause(cx, &error),
                 Poll::Ready(Err(error)) => {
-                    let address = self.doors[at].listener.local_addr();
-                    let address =
-                        address.map_or_else(|_| "a listener".to_owned(), |address| address.to_string());
-                    let message = format!("cannot accept on {address} any more: {error}");
-                    return Poll::Ready(Err(io::Error::new(error.kind(), message)));
+                    let error = self.doors[at].say(&error);
+                    if !draining {
+                        return Poll::Ready(Err(error));
+                    }
+                    // The others are emptied all the same.
+                    self.failure.get_or_insert(error);
+                    self.doors.remove(at);
+                    self.first = 0;
+                    tried = 0;
                 }
             }
         }
-        if self.doors.is_empty() { Poll::Ready(Ok(None)) } else { Poll::Pending }
+        if self.doors.is_empty() {
+            return self.over();
+        }
+        self.is_exhausted = false;
+        Poll::Pending
+    }
+
+    fn over<T>(&mut self) -> Poll<io::Result<Option<T>>> {
+        Poll::Ready(self.failure.take().map_or(Ok(None), Err))
     }
 
     /// Closes all listeners. Who still waits in their queues is refused.
@@ -131,7 +149,13 @@ impl Gate {
         cx: &mut Context<'_>,
         error: &io::Error,
     ) -> Poll<io::Result<Option<(Socket, Address)>>> {
-        if !std::mem::replace(&mut self.is_exhausted, true) {
+        let now = EventLoop::current().map(|event_loop| event_loop.now());
+        let last = std::mem::replace(&mut self.exhausted, now);
+        // A full server lets somebody in whenever somebody leaves, and is full again: all that is one outage.
+        let is_known = std::mem::replace(&mut self.is_exhausted, true);
+        let is_new =
+            !is_known && last.zip(now).is_none_or(|(last, now)| now.saturating_duration_since(last) > OUTAGE);
+        if is_new {
             self.tally.exhausted += 1;
             tracing::warn!("cannot accept for now: {error}; trying again until it works");
         }
@@ -156,7 +180,17 @@ impl Door {
             other => unreachable!("an accept was answered with {other:?}"),
         }
     }
+
+    /// The error of a listener that cannot go on.
+    fn say(&self, error: &io::Error) -> io::Error {
+        let address = self.listener.local_addr();
+        let address = address.map_or_else(|_| "a listener".to_owned(), |address| address.to_string());
+        io::Error::new(error.kind(), format!("cannot accept on {address} any more: {error}"))
+    }
 }
+
+/// For how long no descriptor must have been missing before it is news that one is.
+const OUTAGE: Duration = Duration::from_secs(1);
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -30,14 +30,10 @@ impl Idle {
         Self { time, sleep: sleep_until(after(traffic, time)), is_ending: false }
     }
 
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        event_loop: &EventLoop,
-        traffic: &Traffic,
-    ) -> Poll<Verdict> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, traffic: &Traffic) -> Poll<Verdict> {
         loop {
             ready!(Pin::new(&mut self.sleep).poll(cx));
+            let Some(event_loop) = EventLoop::current() else { return Poll::Pending };
             if self.is_ending {
                 return Poll::Ready(Verdict::Cancel);
             }

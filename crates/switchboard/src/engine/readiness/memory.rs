@@ -180,6 +180,21 @@ mod tests {
         }
     }
 
+    /// The other end is closed and forgotten already, so nobody is left to answer the FIN of this one.
+    #[test]
+    fn nothing_is_left_of_the_end_that_is_closed_last() {
+        let network = Network::new();
+        let mut engine = network.engine();
+        let (listener, at) = listen(&mut *engine, "127.0.0.1:0");
+        let client = knock(&mut *engine, &at);
+        let server = accept(&mut *engine, listener).unwrap();
+        engine.close(server, Close::Now);
+        assert_eq!(engine.try_recv(client, &mut [0; 1]).unwrap(), 0);
+        engine.close(client, Close::Now);
+        engine.close(listener, Close::Now);
+        network.world.borrow().assert_empty();
+    }
+
     #[test]
     fn nothing_is_left_of_an_engine_that_was_dropped() {
         let network = Network::new();
