@@ -210,10 +210,16 @@ fn c11_a_flood_leaves_others_their_turn(network: &Network) {
         let over = Switch::default();
         let (end, flooding) = (over.clone(), Switch::default());
         let (still, stop) = (flooding.clone(), flooding);
+        let (begun, begins) = std::sync::mpsc::channel();
         let flood = beside(move || {
             let mut stream = connect(address);
             let mut reader = stream.try_clone().unwrap();
-            let reading = beside(move || io::copy(&mut reader, &mut io::sink()).unwrap());
+            let reading = beside(move || {
+                let mut first = vec![0; 1 << 20];
+                reader.read_exact(&mut first).unwrap();
+                begun.send(()).unwrap();
+                io::copy(&mut reader, &mut io::sink()).unwrap()
+            });
             let piece = vec![7; 1 << 20];
             while !still.is_thrown() {
                 stream.write_all(&piece).unwrap();
@@ -224,6 +230,7 @@ fn c11_a_flood_leaves_others_their_turn(network: &Network) {
         let pings = beside(move || {
             let mut stream = connect(address);
             stream.set_nodelay(true).unwrap();
+            begins.recv_timeout(DEADLINE).expect("there is no flood");
             let pings: Vec<Duration> = (0..300)
                 .map(|_| {
                     let begun = real_now();
@@ -236,14 +243,14 @@ fn c11_a_flood_leaves_others_their_turn(network: &Network) {
             pings
         });
         let receipt: Receipt = serve_within(server, &over).await?;
-        assert!(flood.join().unwrap() > 1 << 20, "there was no flood");
+        flood.join().unwrap();
         Ok((receipt, pings.join().unwrap()))
     });
     assert_ends(&receipt, 2, 0, 0);
     pings.sort_unstable();
     // A machine that is busy with other tests takes its time, too; a server that serves a flood first takes seconds.
     let p99 = pings[pings.len() * 99 / 100];
-    assert!(p99 < Duration::from_millis(100), "{}: p99 of a ping is {p99:?}", network.name());
+    assert!(p99 < Duration::from_millis(250), "{}: p99 of a ping is {p99:?}", network.name());
 }
 
 async fn serve_within(server: Server, over: &Switch) -> io::Result<Receipt> {
