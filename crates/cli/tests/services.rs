@@ -21,7 +21,6 @@ on_every_engine!(
     boom_fails_once_and_everybody_else_lives_on,
     the_greeting_comes_first_on_every_service,
     a_large_greeting_arrives_whole_although_nobody_reads_what_the_client_sends,
-    small_answers_are_not_held_back,
 );
 
 fn line_answers_each_line_however_it_ends_and_however_it_is_cut(engine: &str) {
@@ -154,21 +153,6 @@ fn a_large_greeting_arrives_whole_although_nobody_reads_what_the_client_sends(en
         client.write_all(&pattern(1, 100_000)).unwrap();
         assert_ends_after(&client, format!("{greeting}Hello from server!\r\n").as_bytes());
     }
-}
-
-fn small_answers_are_not_held_back(engine: &str) {
-    // Without TCP_NODELAY the second answer waits until the first is acknowledged, some 40 ms later.
-    let server = Server::with(engine, &["--service", "upper"]);
-    let mut client = server.connect();
-    client.set_nodelay(true).unwrap();
-    let begun = std::time::Instant::now();
-    for _ in 0..50 {
-        client.write_all(b"a").unwrap();
-        client.write_all(b"b").unwrap();
-        expect(&client, b"AB");
-    }
-    let took = begun.elapsed();
-    assert!(took < std::time::Duration::from_secs(1), "50 rounds took {took:?}");
 }
 
 /// A client of *line* that has been welcomed.
