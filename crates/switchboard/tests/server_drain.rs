@@ -51,9 +51,17 @@ thread_local! {
 fn tell_timed<T>(network: &Network, story: impl Future<Output = io::Result<T>>) -> T {
     let event_loop = Rc::new(network.event_loop());
     CLOCK.set(Some(Rc::clone(&event_loop)));
-    let told = tell_on(&event_loop, story);
-    CLOCK.set(None);
-    told
+    let _stops = Stops;
+    tell_on(&event_loop, story)
+}
+
+/// Also when the story fails: a loop must not be the last thing of its thread.
+struct Stops;
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        CLOCK.set(None);
+    }
 }
 
 /// A drain of a server whose clients did this, and how long it took.
