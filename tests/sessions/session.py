@@ -55,10 +55,10 @@ def command():
 class Server:
     """A running `serve`, ready when constructed; leaving the `with` asks it to end and checks how it did."""
 
-    def __init__(self, engine, listen="127.0.0.1:0"):
+    def __init__(self, engine, *more, listen="127.0.0.1:0"):
         self.killed = False
         self.errors = tempfile.TemporaryFile()
-        arguments = command() + ["serve", "--listen", listen, "--engine", engine]
+        arguments = command() + ["serve", "--listen", listen, "--engine", engine, *more]
         self.process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors
         )
@@ -134,6 +134,15 @@ class Server:
         self.errors.seek(0)
         return self.errors.read().decode(errors="replace")
 
+    def receipt(self):
+        """How many were accepted, finished, failed and cancelled, as the server said at its end; it adds up."""
+        self.end()
+        said = re.search(r"ended; (\d+) accepted: (\d+) finished, (\d+) failed, (\d+) cancelled; ", self.log())
+        assert said, f"no receipt: {self.log()!r}"
+        accepted, *parts = counts = [int(count) for count in said.groups()]
+        assert accepted == sum(parts), f"it does not add up: {said.group(0)!r}"
+        return counts
+
     def is_well(self):
         """Alive, and a newcomer is served."""
         assert self.process.poll() is None, f"the server ended with {self.process.poll()}: {self.log()}"
@@ -163,8 +172,12 @@ class Server:
 
 
 def port_of(line, engine):
-    """Checks the readiness line and takes the port from it."""
-    found = re.fullmatch(r"listening on ([\d.]+):(\d+) \(([^)]*)\); try: telnet ([\d.]+) (\d+)\n", line)
+    """Checks the readiness line and takes the port from it: that of the first address, unless it is no port's."""
+    if line.startswith("listening on unix:"):
+        return None
+    found = re.fullmatch(
+        r"listening on ([\d.]+):(\d+)(?: and \S+)* \(([^)]*)\); try: telnet ([\d.]+) (\d+)\n", line
+    )
     assert found, f"an unexpected readiness line: {line!r}"
     assert engine == "auto" or engine in found.group(3), f"{engine} is not what runs: {line!r}"
     assert found.group(2) != "0", f"not the real port: {line!r}"
@@ -196,6 +209,14 @@ def receive_all(peer):
     while more := peer.recv(1 << 18):
         data += more
     return bytes(data)
+
+
+def ended_by_server(peer, seconds):
+    """Seconds until the server ends the connection, with nothing more said."""
+    begin = time.monotonic()
+    peer.settimeout(seconds)
+    assert peer.recv(1) == b"", "the server said something instead of ending the connection"
+    return time.monotonic() - begin
 
 
 def echoed(peer, data):
@@ -240,6 +261,19 @@ def open_served(server, count, window=64):
             assert receive(peer, 1) == b"!"
         peers += batch
     return peers
+
+
+def read_until(screen, text, times):
+    """Reads the terminal until the text was shown so many times."""
+    shown = b""
+    deadline = time.monotonic() + PATIENCE
+    while shown.count(text) < times:
+        if not select.select([screen], [], [], max(0, deadline - time.monotonic()))[0]:
+            raise AssertionError(f"the terminal did not show {text[:40]!r} {times} times, only {shown[-400:]!r}")
+        try:
+            shown += os.read(screen, 4096)
+        except OSError:  # how a terminal says that its last user has gone
+            raise AssertionError(f"its program ended, having shown {shown[-400:]!r}") from None
 
 
 def real(client):

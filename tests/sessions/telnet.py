@@ -2,11 +2,9 @@
 
 import os
 import pty
-import select
 import subprocess
-import time
 
-from session import PATIENCE, Server, real, story
+from session import PATIENCE, Server, read_until, real, story
 
 
 def telnet(engine):
@@ -30,19 +28,6 @@ def telnet(engine):
             client.wait()
             os.close(screen)
         server.is_well()
-
-
-def read_until(screen, text, times):
-    """Reads the terminal until the text was shown so many times."""
-    shown = b""
-    deadline = time.monotonic() + PATIENCE
-    while shown.count(text) < times:
-        if not select.select([screen], [], [], max(0, deadline - time.monotonic()))[0]:
-            raise AssertionError(f"telnet did not show {text[:40]!r} {times} times, only {shown[-400:]!r}")
-        try:
-            shown += os.read(screen, 4096)
-        except OSError:  # how a terminal says that its last user has gone
-            raise AssertionError(f"telnet ended, having shown {shown[-400:]!r}") from None
 
 
 story(telnet)

@@ -59,7 +59,11 @@ pub(crate) fn is_out_of_descriptors(error: &io::Error) -> bool {
 
 /// The system's reason without the number behind it, and in lower case: part of a sentence.
 pub(crate) fn reason(error: &io::Error) -> String {
-    let text = error.to_string();
+    plain(&error.to_string())
+}
+
+/// The same of an error that is a text already.
+pub(crate) fn plain(text: &str) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();

@@ -1,103 +1,90 @@
-//! From what is meant to a socket that listens: the host is resolved, the first address that can be bound is
-//! taken, and a refusal is explained.
+//! From what is meant to sockets that listen: a host is resolved, the first of its addresses that can be bound is
+//! taken, a Unix socket's file is looked after, and a refusal is explained.
 
-use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
-use std::rc::Rc;
 
-use switchboard::engine::{
-    Address, Done, Fact, Failed, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
-};
-use switchboard::event_loop::Completion;
-use switchboard::net::Target;
-use switchboard::{Engine, EventLoop};
+use switchboard::engine::{Address, Listen, UnixName};
+use switchboard::net::{Listener, Target};
 
 use crate::error::{Error, is_out_of_descriptors, reason};
+use crate::socket_file::{SocketFile, make_room};
 
-/// Listens, and says where: the port may have been left to the system.
-pub(crate) fn open(event_loop: &EventLoop, target: &Target) -> Result<(Socket, SocketAddr), Error> {
-    let addresses = match target {
-        Target::Address(Address::Ip(address)) => vec![*address],
-        Target::Address(_) => {
-            return Err(Error::wrong_use(format_args!(
-                "--listen {target}: Unix sockets cannot be served yet"
-            )));
+/// Sockets that listen, in the order they were asked for.
+pub(crate) struct Listening {
+    pub(crate) listeners: Vec<Listener>,
+    /// Removed when they are dropped, at the end.
+    pub(crate) files: Vec<SocketFile>,
+}
+
+/// Listens on all of them, or on none.
+pub(crate) async fn open(targets: &[Target]) -> Result<Listening, Error> {
+    let mut listening = Listening { listeners: Vec::new(), files: Vec::new() };
+    for target in targets {
+        let file = match target {
+            Target::Address(Address::Unix(UnixName::Path(path))) => Some(path),
+            _ => None,
+        };
+        if let Some(path) = file {
+            make_room(path).await?;
         }
-        Target::Host { host, port } => resolve(event_loop, host, *port).map_err(|error| {
-            Error::refused(format_args!(
-                "cannot listen on {target}: cannot find the host ({}); check its name, or give an IP address",
-                reason(&error)
-            ))
-        })?,
-    };
+        listening.listeners.push(listen(target).await?);
+        if let Some(path) = file {
+            let claimed = SocketFile::claim(path).map_err(|error| {
+                Error::refused(format_args!(
+                    "cannot listen on {target}: its file cannot be seen ({}); choose another path with --listen",
+                    reason(&error)
+                ))
+            })?;
+            listening.files.push(claimed);
+        }
+    }
+    Ok(listening)
+}
+
+async fn listen(target: &Target) -> Result<Listener, Error> {
+    let addresses = target.resolve().await.map_err(|error| {
+        Error::refused(format_args!(
+            "cannot listen: {}; check its name, or give an IP address",
+            reason(&error)
+        ))
+    })?;
     let mut refusal = None;
     for address in addresses {
-        match bind(&mut **event_loop.engine(), address) {
-            Ok(listening) => return Ok(listening),
+        match Listener::open(Listen::at(address.clone())) {
+            Ok(listener) => return Ok(listener),
             // A host's addresses need not all be here; what hinders the one that is tells more.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && refusal.is_some() => {}
             Err(error) => refusal = Some((address, error)),
         }
     }
     Err(Error::refused(match refusal {
-        Some((address, error)) => explain(target, address, &error),
+        Some((address, error)) => explain(target, &address, &error),
         None => format!("cannot listen on {target}: the host has no address; give an IP address"),
     }))
 }
 
-fn bind(engine: &mut dyn Engine, address: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
-    let socket = engine.open(Plan::Listen(Listen::at(address.into())))?;
-    match engine.ask(socket, Question::Local)? {
-        Fact::Address(Address::Ip(address)) => Ok((socket, address)),
-        other => unreachable!("an IP listener has an IP address, not {other:?}"),
-    }
-}
-
-fn resolve(event_loop: &EventLoop, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let answer = Rc::new(Answer::default());
-    let op = Op::Resolve { host: host.to_owned(), port };
-    let mut outcome = match event_loop.submit(op, Rc::<Answer>::clone(&answer)) {
-        Submitted::Done(outcome) => Some(outcome),
-        Submitted::Pending(_) => None,
-    };
-    loop {
-        match outcome {
-            Some(Ok(Done::Resolved { addresses })) => return Ok(addresses),
-            Some(Ok(other)) => unreachable!("a name is resolved to addresses, not to {other:?}"),
-            Some(Err(failed)) => return Err(failed.error),
-            None => event_loop.turn(None)?,
-        }
-        outcome = answer.outcome.take();
-    }
-}
-
-/// Keeps an outcome for the one who turns the loop until it is there.
-#[derive(Default)]
-struct Answer {
-    outcome: RefCell<Option<Result<Done, Failed>>>,
-}
-
-impl Completion for Answer {
-    fn complete(self: Rc<Self>, _: &EventLoop, _: Ticket, outcome: Result<Done, Failed>) {
-        self.outcome.replace(Some(outcome));
-    }
-}
-
 /// What hindered it, and what to do.
-fn explain(target: &Target, address: SocketAddr, error: &io::Error) -> String {
+fn explain(target: &Target, address: &Address, error: &io::Error) -> String {
     let found = match target {
         Target::Address(_) => String::new(),
         Target::Host { .. } => format!(" ({address})"),
     };
+    let is_low = address.port().is_some_and(|port| (1..1024).contains(&port));
+    let is_unix = address.port().is_none();
     let what = match error.kind() {
+        io::ErrorKind::AddrInUse if is_unix => {
+            "address already in use; stop what listens there, or choose another path with --listen".to_owned()
+        }
         io::ErrorKind::AddrInUse => {
             "address already in use; stop what listens there, or choose another port with --listen \
              (port 0 takes a free one)"
                 .to_owned()
         }
-        io::ErrorKind::PermissionDenied if (1..1024).contains(&address.port()) => {
+        io::ErrorKind::PermissionDenied if is_low => {
             "permission denied; ports below 1024 need root".to_owned()
+        }
+        io::ErrorKind::NotFound if is_unix => {
+            "no such directory; make it, or choose another path with --listen".to_owned()
         }
         io::ErrorKind::AddrNotAvailable => {
             "not an address of this machine; give one that is with --listen, or 0.0.0.0 for all of them"
@@ -106,6 +93,7 @@ fn explain(target: &Target, address: SocketAddr, error: &io::Error) -> String {
         _ if is_out_of_descriptors(error) => {
             format!("{}; close some, or allow more with `ulimit -n`", reason(error))
         }
+        _ if is_unix => format!("{}; choose another path with --listen", reason(error)),
         _ => format!("{}; choose another address with --listen", reason(error)),
     };
     format!("cannot listen on {target}{found}: {what}")

@@ -1,4 +1,4 @@
-//! The command `switchboard`: serves on non-blocking sockets, from one thread.
+//! The command `switchboard`: serves on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
 //! the subcommand runs (`serve`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
@@ -7,15 +7,16 @@
 
 mod args;
 mod choice;
-mod clients;
-mod drain;
-mod echo;
 mod error;
 mod limits;
 mod listen;
 mod log;
+mod quantity;
 mod report;
 mod serve;
+mod service;
+mod socket_file;
+mod stop;
 
 use std::process::ExitCode;
 

@@ -1,106 +1,149 @@
 //! What the command says about its run: ready, and how it ended. In words, or as one JSON object a line.
 //!
-//! Results go to stdout, flushed, so that a script may wait for the first line. A reader who has gone away is no
-//! reason to stop serving; any other trouble with stdout is told once on stderr.
+//! That it is ready is a result: it goes to stdout, flushed, so that a script may wait for it. A reader who has gone
+//! away is no reason to stop serving; any other trouble with stdout is told once on stderr. How it ended goes to stderr.
 
-use std::cell::Cell;
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::process::ExitCode;
 
 use serde_json::{Value, json};
+use switchboard::Address;
+use switchboard::engine::UnixName;
 
 use crate::error::{reason, say};
+use crate::serve::{End, Options};
 
-/// Where the results go.
+/// How the results are told.
 #[derive(Debug)]
 pub(crate) struct Report {
     json: bool,
-    /// Writing failed: said once, not tried again.
-    broken: Cell<bool>,
 }
 
-/// What a server has done, counted. accepted = finished + failed + cancelled, once it has ended.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Totals {
-    pub(crate) accepted: u64,
-    /// Closed in good order.
-    pub(crate) finished: u64,
-    /// Ended by an error, such as a reset by the peer.
-    pub(crate) failed: u64,
-    /// Ended by us, because the time to finish in was over.
-    pub(crate) cancelled: u64,
-    pub(crate) bytes_in: u64,
-    pub(crate) bytes_out: u64,
+/// A server that is ready.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    addresses: Vec<Address>,
+    service: &'static str,
+    threads: usize,
+    engine: String,
 }
 
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
-        Self { json, broken: Cell::new(false) }
+        Self { json }
     }
 
     /// The readiness line.
-    pub(crate) fn listening(&self, address: SocketAddr, engine: &str) {
-        if self.json {
-            self.write(&json_listening(address, engine).to_string());
-        } else {
-            let near = near(address);
-            let (ip, port) = (near.ip(), near.port());
-            self.write(&format!(
-                "listening on {address} (tcp, echo, callbacks on {engine}); try: telnet {ip} {port}"
-            ));
-        }
-    }
-
-    /// The sum of it all. In words it goes to stderr: it is no result of anything.
-    pub(crate) fn ended(&self, totals: Totals) {
-        if self.json {
-            self.write(&json_ended(totals).to_string());
-        } else {
-            let Totals { accepted, finished, failed, cancelled, bytes_in, bytes_out } = totals;
-            let s = if accepted == 1 { "" } else { "s" };
-            say(&format!(
-                "ended: {accepted} connection{s} accepted, {finished} finished, {failed} failed, \
-                 {cancelled} cancelled; {bytes_in} bytes in, {bytes_out} bytes out"
-            ));
-        }
-    }
-
-    fn write(&self, line: &str) {
-        if self.broken.get() {
-            return;
-        }
+    pub(crate) fn listening(&self, ready: &Ready) {
+        let line = if self.json { ready.to_json().to_string() } else { ready.to_line() };
         let mut stdout = io::stdout().lock();
-        if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
-            self.broken.set(true);
-            if error.kind() != io::ErrorKind::BrokenPipe {
-                say(&format!("cannot write on stdout: {}; serving goes on without it", reason(&error)));
+        if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+            && error.kind() != io::ErrorKind::BrokenPipe
+        {
+            say(&format!("cannot write on stdout: {}; serving goes on without it", reason(&error)));
+        }
+    }
+
+    /// How it ended, and so with which code: 0 after a drain, 128 + n after a second signal n.
+    pub(crate) fn ended(&self, end: &End) -> ExitCode {
+        if self.json {
+            say(&json_ended(end).to_string());
+        } else {
+            match end {
+                // A line for the sum, and one for each who was left.
+                End::Drained(receipt) => format!("ended; {receipt}").lines().for_each(say),
+                End::AtOnce(signal) => say(&format!("ended at once, by a second signal ({})", signal.name)),
             }
         }
+        match end {
+            End::Drained(_) => ExitCode::SUCCESS,
+            End::AtOnce(signal) => ExitCode::from(128 + signal.number),
+        }
     }
 }
 
-fn json_listening(address: SocketAddr, engine: &str) -> Value {
-    json!({
-        "event": "listening",
-        "address": address.ip().to_string(),
-        "port": address.port(),
-        "protocol": "tcp",
-        "service": "echo",
-        "model": "callbacks",
-        "engine": engine,
-    })
+impl Ready {
+    pub(crate) fn new(addresses: Vec<Address>, options: &Options, engine: &str) -> Self {
+        let (service, threads) = (options.service.name(), options.threads);
+        Self { addresses, service, threads, engine: engine.to_owned() }
+    }
+
+    fn to_line(&self) -> String {
+        let Self { addresses, service, threads, engine } = self;
+        let all: Vec<_> = addresses.iter().map(Address::to_string).collect();
+        let mut protocols: Vec<_> = addresses.iter().map(protocol).collect();
+        protocols.sort_unstable();
+        protocols.dedup();
+        let threads = if *threads == 1 { String::new() } else { format!(", {threads} threads") };
+        let (all, protocols) = (all.join(" and "), protocols.join(" and "));
+        let example = addresses.first().map(example).unwrap_or_default();
+        format!("listening on {all} ({protocols}, {service}, tasks on {engine}{threads}); try: {example}")
+    }
+
+    fn to_json(&self) -> Value {
+        let Self { addresses, service, threads, engine } = self;
+        let listeners: Vec<_> = addresses
+            .iter()
+            .map(|address| {
+                json!({ "address": host(address), "port": address.port(), "protocol": protocol(address) })
+            })
+            .collect();
+        let first = listeners.first().cloned().unwrap_or_default();
+        json!({
+            "event": "listening",
+            "address": first["address"],
+            "port": first["port"],
+            "protocol": first["protocol"],
+            "service": service,
+            "model": "tasks",
+            "engine": engine,
+            "threads": threads,
+            "listeners": listeners,
+        })
+    }
 }
 
-fn json_ended(totals: Totals) -> Value {
-    json!({
-        "event": "ended",
-        "accepted": totals.accepted,
-        "finished": totals.finished,
-        "failed": totals.failed,
-        "cancelled": totals.cancelled,
-        "bytes_in": totals.bytes_in,
-        "bytes_out": totals.bytes_out,
-    })
+fn json_ended(end: &End) -> Value {
+    match end {
+        End::Drained(receipt) => {
+            let mut told = json!({ "event": "ended" });
+            if let (Value::Object(told), Ok(Value::Object(receipt))) =
+                (&mut told, serde_json::to_value(receipt))
+            {
+                told.extend(receipt);
+            }
+            told
+        }
+        End::AtOnce(signal) => json!({ "event": "ended at once", "signal": signal.name }),
+    }
+}
+
+fn protocol(address: &Address) -> &'static str {
+    match address {
+        Address::Ip(_) => "tcp",
+        Address::Unix(_) => "unix",
+    }
+}
+
+/// The address without its port, or the name of the file.
+fn host(address: &Address) -> String {
+    match address {
+        Address::Ip(address) => address.ip().to_string(),
+        Address::Unix(_) => address.to_string().split_off("unix:".len()),
+    }
+}
+
+/// How a person could connect, from this machine.
+fn example(address: &Address) -> String {
+    match address {
+        Address::Ip(address) => {
+            let near = near(*address);
+            format!("telnet {} {}", near.ip(), near.port())
+        }
+        Address::Unix(UnixName::Abstract(_)) => format!("socat - ABSTRACT-CONNECT:{}", &host(address)[1..]),
+        Address::Unix(_) => format!("nc -U {}", host(address)),
+    }
 }
 
 /// An address to connect to from this machine: one that means "all of them" is none.
@@ -116,15 +159,49 @@ fn near(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use switchboard::server::Receipt;
+
+    fn ready(addresses: &[&str], threads: usize) -> Ready {
+        let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
+        Ready { addresses, service: "echo", threads, engine: "poll".to_owned() }
+    }
 
     #[test]
-    fn json_says_first_what_it_is_about() {
-        let line = json_listening("[::1]:80".parse().unwrap(), "poll").to_string();
+    fn the_readiness_line_names_all_addresses_and_how_to_connect_to_the_first() {
+        for (addresses, line) in [
+            (
+                &["127.0.0.1:8000"][..],
+                "listening on 127.0.0.1:8000 (tcp, echo, tasks on poll); try: telnet 127.0.0.1 8000",
+            ),
+            (
+                &["0.0.0.0:80", "unix:/tmp/a", "[::1]:80"],
+                "listening on 0.0.0.0:80 and unix:/tmp/a and [::1]:80 (tcp and unix, echo, tasks on poll); \
+                 try: telnet 127.0.0.1 80",
+            ),
+            (&["unix:/tmp/a"], "listening on unix:/tmp/a (unix, echo, tasks on poll); try: nc -U /tmp/a"),
+            (
+                &["unix:@a"],
+                "listening on unix:@a (unix, echo, tasks on poll); try: socat - ABSTRACT-CONNECT:a",
+            ),
+        ] {
+            assert_eq!(ready(addresses, 1).to_line(), line);
+        }
+        assert!(ready(&["[::1]:1"], 4).to_line().contains("(tcp, echo, tasks on poll, 4 threads); "));
+    }
+
+    #[test]
+    fn json_says_first_what_it_is_about_and_names_all_listeners() {
         assert_eq!(
-            line,
-            r#"{"event":"listening","address":"::1","port":80,"protocol":"tcp","service":"echo","model":"callbacks","engine":"poll"}"#
+            ready(&["[::1]:80", "unix:/a b"], 1).to_json().to_string(),
+            concat!(
+                r#"{"event":"listening","address":"::1","port":80,"protocol":"tcp","service":"echo","#,
+                r#""model":"tasks","engine":"poll","threads":1,"listeners":["#,
+                r#"{"address":"::1","port":80,"protocol":"tcp"},"#,
+                r#"{"address":"/a b","port":null,"protocol":"unix"}]}"#
+            )
         );
-        assert!(json_ended(Totals::default()).to_string().starts_with(r#"{"event":"ended","accepted":0,"#));
+        let ended = json_ended(&End::Drained(Receipt::default())).to_string();
+        assert!(ended.starts_with(r#"{"event":"ended","accepted":0,"#), "{ended}");
     }
 
     #[test]

@@ -1,29 +1,36 @@
-//! `switchboard serve`: an echo server on callbacks.
+//! `switchboard serve`: a server on tasks.
 //!
-//! One loop on one engine, one acceptor, a connection per client (`echo`). It runs until a signal ends it
-//! (`drain`), and whatever befalls one client ends that client's connection and nothing else.
+//! It listens (`listen`), runs a service for each client (`service`), and drains at a signal (`stop`). Whatever befalls
+//! one client ends that client's connection and nothing else, and is one line in the log.
 
+use std::io;
 use std::process::ExitCode;
-use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
 
 use switchboard::EventLoop;
-use switchboard::engine::Setting;
-use switchboard::event_loop::Acceptor;
-use switchboard::net::Target;
+use switchboard::event_loop::Failure;
+use switchboard::net::{Listener, Stream, Target};
+use switchboard::server::{Client, Receipt, Server};
 
 use crate::choice::Choice;
-use crate::clients::Clients;
-use crate::drain::Drain;
-use crate::echo;
-use crate::error::{Error, reason};
+use crate::error::{Error, plain, reason};
 use crate::limits;
-use crate::listen;
-use crate::report::Report;
+use crate::listen::{self, Listening};
+use crate::report::{Ready, Report};
+use crate::service::Service;
+use crate::stop::{First, Latch, Signal, Signals, first};
 
 /// How to serve.
 #[derive(Debug)]
 pub(crate) struct Options {
-    pub(crate) listen: Target,
+    pub(crate) listen: Vec<Target>,
+    pub(crate) service: Service,
+    pub(crate) greeting: String,
+    pub(crate) limit: Option<usize>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) grace: Duration,
+    pub(crate) threads: usize,
     pub(crate) engine: Choice,
     pub(crate) json: bool,
 }
@@ -32,26 +39,76 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     limits::raise_descriptors();
     let event_loop = EventLoop::with(options.engine.open()?);
-    let (listener, address) = listen::open(&event_loop, &options.listen)?;
-
-    let clients = Rc::new(Clients::default());
-    let accepted = Rc::clone(&clients);
-    let acceptor = Acceptor::start(&event_loop, listener, move |event_loop, socket, peer| {
-        // Pieces are sent when they come: a typist waits for each. Where it cannot be set, it is only slower.
-        event_loop.engine().set(socket, Setting::NoDelay(true)).ok();
-        echo::start(event_loop, &accepted, socket, peer);
-    });
-    let drain = Drain::on_signal(&event_loop, acceptor, Rc::clone(&clients));
-
-    let report = Report::new(options.json);
+    event_loop.on_failure(tell_of);
     let engine = event_loop.engine().name().to_owned();
-    report.listening(address, &engine);
+    let served = event_loop.block_on(async {
+        let Listening { listeners, files } = listen::open(&options.listen).await?;
+        // Before anybody is told that there is a server to signal.
+        let signals = Signals::catch().await;
+        let report = Report::new(options.json);
+        let server = prepare(listeners, options);
+        report.listening(&Ready::new(server.addresses(), options, &engine));
+        let served = serve(server, options, signals).await;
+        drop(files);
+        served.map(|end| report.ended(&end))
+    });
+    served.map_err(|error| cannot_go_on(&error))?
+}
 
-    while !drain.is_over(&event_loop) {
-        event_loop
-            .turn(None)
-            .map_err(|error| Error::refused(format_args!("cannot go on serving: {}", reason(&error))))?;
+/// How it ended.
+pub(crate) enum End {
+    /// By a signal, in good order.
+    Drained(Receipt),
+    /// By a second signal.
+    AtOnce(Signal),
+}
+
+async fn serve(server: Server, options: &Options, mut signals: Signals) -> Result<End, Error> {
+    let drain = Latch::default();
+    let server = server.until(drain.clone().opened());
+    let stopped = async {
+        let Signal { name, .. } = signals.next().await;
+        tracing::info!("{name}: accepting no more, and waiting for clients for {:?} at most", options.grace);
+        drain.open();
+        signals.next().await
+    };
+    let (service, greeting) = (options.service, Arc::<[u8]>::from(options.greeting.as_bytes()));
+    let served = server.serve_threads(options.threads, move || {
+        let greeting = Arc::clone(&greeting);
+        async move |stream: Stream, client: Client| service.serve(&greeting, stream, client).await
+    });
+    match first(stopped, served).await {
+        First::One(signal) => Ok(End::AtOnce(signal)),
+        First::Other(Ok(receipt)) => Ok(End::Drained(receipt)),
+        First::Other(Err(error)) => Err(cannot_go_on(&error)),
     }
-    report.ended(clients.totals());
-    Ok(drain.exit_code())
+}
+
+fn prepare(listeners: Vec<Listener>, options: &Options) -> Server {
+    let mut listeners = listeners.into_iter();
+    let first = listeners.next().expect("there is an address to listen on by default");
+    let mut server = listeners.fold(Server::on(first), Server::and).grace(options.grace);
+    if let Some(limit) = options.limit {
+        server = server.limit(limit);
+    }
+    if let Some(time) = options.idle_timeout {
+        server = server.idle_timeout(time);
+    }
+    server
+}
+
+/// What becomes of a failure: a line in the log. A client that breaks its connection is the world's doing; a panic is a
+/// bug of ours.
+fn tell_of(failure: &Failure) {
+    match failure.task() {
+        Some(client) if !failure.is_panic() => {
+            tracing::warn!("{client} failed: {}", plain(failure.message()));
+        }
+        _ if !failure.is_panic() => tracing::warn!("{failure}"),
+        _ => tracing::error!("{failure}"),
+    }
+}
+
+fn cannot_go_on(error: &io::Error) -> Error {
+    Error::refused(format_args!("cannot go on serving: {}", reason(error)))
 }

@@ -6,38 +6,36 @@
 
 mod network;
 
-use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
+use std::{env, io};
 
 use switchboard::net::TcpStream;
 
 #[test]
 fn e7_what_is_filtered_or_unreachable_is_an_error_in_time() {
-    let script = "ip link set lo up && ip route add 203.0.113.0/24 dev lo && exec \"$@\"";
-    let this = std::env::current_exe().unwrap();
-    let arguments = ["--exact", "inside_the_namespace", "--ignored", "--nocapture"];
-    let inner = Command::new("unshare")
-        .args(["--map-root-user", "--net", "sh", "-c", &format!("{{ {script}; }} || exit 77"), "sh"])
-        .arg(this)
-        .args(arguments)
-        .output();
-    match inner {
-        Err(error) => println!("skipped: unshare cannot be run: {error}"),
-        Ok(output) => {
-            let said = String::from_utf8_lossy(&output.stdout);
-            let failed = String::from_utf8_lossy(&output.stderr);
-            if !said.contains("inside_the_namespace") {
-                println!("skipped: no namespace of its own: {failed}");
-                return;
-            }
-            assert!(output.status.success() && said.contains("1 passed"), "{said}{failed}");
-        }
+    if env::var_os(INSIDE).is_some() {
+        return inside_the_namespace();
     }
+    let script = "ip link set lo up && ip route add 203.0.113.0/24 dev lo && echo ready && exec \"$@\"";
+    let this = env::current_exe().unwrap();
+    let inner = Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c", script, "sh"])
+        .arg(this)
+        .args(["--exact", "e7_what_is_filtered_or_unreachable_is_an_error_in_time", "--nocapture"])
+        .env(INSIDE, "1")
+        .output();
+    let output = match inner {
+        Err(error) => return println!("skipped: unshare cannot be run: {error}"),
+        Ok(output) => output,
+    };
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !said.contains("ready") {
+        return println!("skipped: no namespace of its own: {failed}");
+    }
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{failed}");
 }
 
-#[test]
-#[ignore = "run by the test above, in a namespace"]
 fn inside_the_namespace() {
     for network in network::real() {
         network.block_on(async {
@@ -56,3 +54,6 @@ fn inside_the_namespace() {
         });
     }
 }
+
+/// Set for the test that runs in the namespace.
+const INSIDE: &str = "SWITCHBOARD_TEST_IN_NAMESPACE";

@@ -18,8 +18,11 @@ on_every_engine! {
     the_last_line_is_said_to_be_cut,
 }
 
+/// Lines and whether each is whole, and whether all kept the limit.
+type Cut = (Vec<(Vec<u8>, bool)>, Result<(), LineTooLong>);
+
 /// The lines of some chunks, and whether the limit was kept.
-fn cut(limit: usize, chunks: &[&[u8]]) -> (Vec<(Vec<u8>, bool)>, Result<(), LineTooLong>) {
+fn cut(limit: usize, chunks: &[&[u8]]) -> Cut {
     let (mut lines, mut found) = (Lines::new(limit), Vec::new());
     let chunks = chunks.iter().filter(|chunk| !chunk.is_empty());
     for chunk in chunks.copied().chain([&[][..]]) {
@@ -39,7 +42,7 @@ fn cut(limit: usize, chunks: &[&[u8]]) -> (Vec<(Vec<u8>, bool)>, Result<(), Line
 }
 
 /// What lines are, said without a thought of chunks or speed.
-fn model(limit: usize, bytes: &[u8]) -> (Vec<(Vec<u8>, bool)>, Result<(), LineTooLong>) {
+fn model(limit: usize, bytes: &[u8]) -> Cut {
     let mut found = Vec::new();
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
         let (line, is_whole) = match line.strip_suffix(b"\n") {

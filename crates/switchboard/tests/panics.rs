@@ -20,6 +20,7 @@ on_every_engine! {
     c13_a_watch_that_panics_at_its_last_call_is_reported,
     c13_a_completion_that_panics_is_reported,
     c13_what_was_thrown_may_panic_when_it_is_dropped,
+    a_failure_says_whose_it_is_and_whether_it_was_a_panic,
     a_panic_in_the_failure_handler_ends_nothing,
     a_failure_handler_may_set_another,
     a_failure_handler_may_be_dropped_by_setting_another,
@@ -53,6 +54,28 @@ fn c13_a_panic_is_reported_once_and_the_loop_goes_on(network: &Network) {
     failures.sort();
     assert_eq!(failures, ["in a callback", "in a timer, number 2", "something that is no text"]);
     assert_eq!(*log.borrow(), ["after"]);
+}
+
+fn a_failure_says_whose_it_is_and_whether_it_was_a_panic(network: &Network) {
+    let event_loop = network.event_loop();
+    let failures = Rc::new(RefCell::new(Vec::new()));
+    let sink = Rc::clone(&failures);
+    event_loop.on_failure(move |failure| {
+        sink.borrow_mut().push((failure.task().map(str::to_owned), failure.is_panic()));
+    });
+    event_loop.soon(|_| panic!("in a callback"));
+    event_loop
+        .block_on(async {
+            switchboard::spawn_named("fails", async { Err::<(), _>("an error") }).detach();
+            switchboard::spawn_named("panics", async { panic!("a panic") }).detach();
+            switchboard::spawn(async { Err::<(), _>("an error") }).detach();
+            switchboard::yield_now().await;
+        })
+        .unwrap();
+    let mut failures = failures.borrow().clone();
+    failures.sort();
+    let named = |name: &str, is_panic| (Some(name.to_owned()), is_panic);
+    assert_eq!(failures, [(None, false), (None, true), named("fails", false), named("panics", true)]);
 }
 
 fn a_panic_in_the_failure_handler_ends_nothing(network: &Network) {

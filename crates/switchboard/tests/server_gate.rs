@@ -99,9 +99,9 @@ fn a_shortage_that_goes_on_while_some_are_served_is_one(network: &Network) {
             exchange(&mut client, b"hello").await?;
             faults.every_accept.set(Some(Errno::NFILE));
         }
-        // It is over when nobody waits any more; then there may be another one.
+        // It is over when nobody has waited for a second; then there may be another one.
         faults.every_accept.set(None);
-        sleep(Duration::from_millis(250)).await;
+        sleep(Duration::from_millis(1250)).await;
         faults.accepts.borrow_mut().push_back(Errno::NOBUFS);
         for _ in 0..2 {
             exchange(&mut TcpStream::connect(address).await?, b"hello").await?;

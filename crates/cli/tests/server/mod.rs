@@ -7,7 +7,7 @@
 #![allow(unused_imports, unused_macros, reason = "each suite uses its own part of it")]
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use serde_json::Value;
 use switchboard::Mechanism;
 
 /// Makes one test per engine of each body.
@@ -61,9 +62,15 @@ pub(crate) struct Ended {
 struct Lines(Receiver<String>);
 
 impl Server {
-    /// On a free port, on this engine.
+    /// On a free port, on this engine, with a short grace period.
     pub(crate) fn on(engine: &str) -> Self {
-        Self::start(&["--listen", "127.0.0.1:0", "--engine", engine])
+        Self::with(engine, &[])
+    }
+
+    /// The same, with more arguments.
+    pub(crate) fn with(engine: &str, arguments: &[&str]) -> Self {
+        let grace: &[_] = if arguments.contains(&"--grace") { &[] } else { &["--grace", "500ms"] };
+        Self::start(&[&["--listen", "127.0.0.1:0", "--engine", engine], grace, arguments].concat())
     }
 
     /// With these arguments, `--json` not among them.
@@ -73,17 +80,20 @@ impl Server {
         let mut server = Self::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
         server.ready = server.stdout.next().expect("a server says when it is ready");
         let after = server.ready.strip_prefix("listening on ").expect("says where it listens");
-        server.address = after.split(' ').next().unwrap().parse().expect("says its address");
+        // That of a Unix socket is known to who chose it.
+        if let Ok(address) = after.split(' ').next().unwrap().parse() {
+            server.address = address;
+        }
         server
     }
 
-    /// On a free port, on this engine, with `--json`.
-    pub(crate) fn start_json(engine: &str) -> Self {
+    /// On a free port, on this engine, with `--json` and more arguments.
+    pub(crate) fn start_json(engine: &str, arguments: &[&str]) -> Self {
         let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0", "--json", "--engine", engine]);
-        command.stdout(Stdio::piped());
+        command.args(arguments).stdout(Stdio::piped());
         let mut server = Self::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
         server.ready = server.stdout.next().expect("a server says when it is ready");
-        let ready: serde_json::Value = serde_json::from_str(&server.ready).expect("says it in JSON");
+        let ready: Value = serde_json::from_str(&server.ready).expect("says it in JSON");
         let port = ready["port"].as_u64().expect("says its port");
         server.address.set_port(port.try_into().unwrap());
         server
@@ -113,6 +123,11 @@ impl Server {
             thread::sleep(Duration::from_millis(5));
         }
         self.connect()
+    }
+
+    /// Whether a server that was spawned says that it is ready, rather than ends.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.stdout.next().is_some()
     }
 
     /// Lets it have no more than so many descriptors.
@@ -152,11 +167,45 @@ impl Server {
         self.end()
     }
 
+    /// Processor time used so far, user and system; to the hundredth of a second. `None` as with `memory`.
+    pub(crate) fn cpu(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // After the name, which may hold anything, utime and stime are the 12th and 13th (proc(5)).
+        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+        let ticks = fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
+        Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+    }
+
+    /// How many threads it has that ever waited for something. `None` as with `memory`.
+    pub(crate) fn threads_used(&self) -> Option<usize> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        let waited = |status: &String| {
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            line.and_then(|count| count.trim().parse::<u64>().ok()).is_some_and(|count| count > 0)
+        };
+        let statuses = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("status")).ok());
+        Some(statuses.filter(waited).count())
+    }
+
     /// Resident memory, bytes. `None` where the system does not tell.
     pub(crate) fn memory(&self) -> Option<usize> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
         Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? << 10)
+    }
+}
+
+impl Ended {
+    /// The receipt of a server with `--json`, in which nothing else was logged.
+    pub(crate) fn receipt(&self) -> Value {
+        let receipt: Value = serde_json::from_str(&self.stderr).expect("the receipt is all there is");
+        let count = |name: &str| receipt[name].as_u64().unwrap();
+        assert_eq!(
+            count("accepted"),
+            count("finished") + count("failed") + count("cancelled"),
+            "it does not add up: {receipt}"
+        );
+        receipt
     }
 }
 
@@ -226,6 +275,30 @@ pub(crate) fn assert_ends_after(mut client: &TcpStream, bytes: &[u8]) {
     let mut answer = Vec::new();
     client.read_to_end(&mut answer).expect("the server ends the connection in good order");
     assert!(answer == bytes, "{} bytes came back of {}, or others", answer.len(), bytes.len());
+}
+
+/// A client that sends until nothing more goes, and reads nothing; and what it has sent.
+pub(crate) fn fill(mut client: TcpStream) -> (TcpStream, Vec<u8>) {
+    client.set_write_timeout(Some(Duration::from_millis(200))).unwrap();
+    // Of no round length, so that a piece lost would be seen.
+    let piece = pattern(1, 99_991);
+    let mut sent = 0;
+    loop {
+        assert!(sent < 64 << 20, "the server took {sent} bytes that nobody reads");
+        match client.write(&piece[sent % piece.len()..]) {
+            Ok(count) => sent += count,
+            Err(error) => {
+                assert!(
+                    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+                    "{error}"
+                );
+                break;
+            }
+        }
+    }
+    let mut bytes = piece.repeat(sent / piece.len() + 1);
+    bytes.truncate(sent);
+    (client, bytes)
 }
 
 /// Bytes in which none can be missing, doubled or exchanged unseen.

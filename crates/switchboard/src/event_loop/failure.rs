@@ -11,11 +11,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub struct Failure {
     what: Cow<'static, str>,
     message: String,
+    task: Option<Cow<'static, str>>,
+    is_panic: bool,
 }
 
 impl Failure {
     pub(crate) fn new(what: impl Into<Cow<'static, str>>, message: String) -> Self {
-        Self { what: what.into(), message }
+        Self { what: what.into(), message, task: None, is_panic: false }
+    }
+
+    /// The same, of the task of this name.
+    pub(crate) fn of(self, task: Option<Cow<'static, str>>) -> Self {
+        Self { task, ..self }
+    }
+
+    /// The same, by a panic.
+    pub(crate) fn by_panic(self) -> Self {
+        Self { is_panic: true, ..self }
     }
 
     /// What a panic says, if it says something.
@@ -38,6 +50,18 @@ impl Failure {
     pub fn message(&self) -> &str {
         &self.message
     }
+
+    /// The name of the task that failed, if it has one. A server names the tasks of its clients: `client 127.0.0.1:50000`.
+    #[must_use]
+    pub fn task(&self) -> Option<&str> {
+        self.task.as_deref()
+    }
+
+    /// Whether it was a panic, which is a bug, and no error, which may be the world's doing.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        self.is_panic
+    }
 }
 
 impl fmt::Display for Failure {
@@ -49,7 +73,7 @@ impl fmt::Display for Failure {
 /// Tells a handler of a panic. One in the handler, or in dropping what was thrown, ends here too.
 pub(super) fn tell(handler: &dyn Fn(&Failure), panic: Box<dyn Any + Send>) {
     let message = Failure::message_of(&*panic);
-    let failure = Failure::new("a callback panicked", message);
+    let failure = Failure::new("a callback panicked", message).by_panic();
     for step in
         [catch_unwind(AssertUnwindSafe(|| handler(&failure))), catch_unwind(AssertUnwindSafe(|| drop(panic)))]
     {

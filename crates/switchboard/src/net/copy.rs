@@ -17,6 +17,24 @@ use super::writer::WriteHalf;
 /// is sent to its end all the same. The streams are left as they are: dropped, the one that did not break looks ended
 /// to its peer. To break it off, too, close it with [`Close::Reset`](super::Close::Reset).
 ///
+/// ```no_run
+/// use switchboard::net::{TcpListener, TcpStream, copy_bidirectional};
+///
+/// async fn relay(mut client: TcpStream) -> std::io::Result<()> {
+///     let mut server = TcpStream::connect("localhost:8000").await?;
+///     copy_bidirectional(&mut client, &mut server).await?;
+///     Ok(())
+/// }
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:9000").await?;
+///     loop {
+///         switchboard::spawn(relay(listener.accept().await?.0)).detach();
+///     }
+/// }
+/// ```
+///
 /// *Cancel safety.* None: of each direction one buffer may be lost that was received and not yet sent on.
 ///
 /// # Errors

@@ -17,13 +17,15 @@ pub struct ReadHalf {
     pub(super) endpoint: Arc<Endpoint>,
     /// Bytes that were received and not consumed.
     held: Option<Lease>,
+    /// The end of the stream was seen by who asked what is held.
+    ended: bool,
     /// Waits until the socket may be read, across polls.
     waiting: Option<Ticket>,
 }
 
 impl ReadHalf {
     pub(super) fn new(endpoint: Arc<Endpoint>) -> Self {
-        Self { endpoint, held: None, waiting: None }
+        Self { endpoint, held: None, ended: false, waiting: None }
     }
 
     /// Receives what is there, at least one byte; empty at the end of the stream. Without a copy: the bytes lie in a
@@ -132,7 +134,10 @@ impl ReadHalf {
 
     /// Sees to it that there are bytes held, unless the stream has ended.
     pub(super) fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
-        ready!(spend(cx, |cx| self.poll_hold(cx)))?;
+        // Once ready it stays ready, as callers of `poll_fill_buf` rely on: so what is held costs no budget.
+        if self.held.is_none() && !self.ended {
+            ready!(spend(cx, |cx| self.poll_hold(cx)))?;
+        }
         Poll::Ready(Ok(self.held.as_deref().unwrap_or_default()))
     }
 
@@ -150,7 +155,10 @@ impl ReadHalf {
                     drop(lease);
                     ready!(self.poll_ready(cx))?;
                 }
-                Ok(0) => break,
+                Ok(0) => {
+                    self.ended = true;
+                    break;
+                }
                 Ok(count) => {
                     lease.fill(count);
                     self.note_received(count);

@@ -10,12 +10,33 @@ use super::reader::ReadHalf;
 use super::target::ToTarget;
 use super::traffic::Traffic;
 use super::writer::WriteHalf;
-use crate::engine::{Address, Close, Lease, Question, Socket};
+use crate::engine::{Address, Close, Lease, Question, Setting, Socket};
 use crate::event_loop::EventLoop;
 
 /// A connected stream. [`TcpStream`](super::TcpStream) and [`UnixStream`](super::UnixStream) are one each.
 ///
 /// Dropping it closes it gently ([`Close::GENTLY`]), in the background.
+///
+/// Receiving and sending are independent, and each half may have a task of its own:
+///
+/// ```
+/// use switchboard::net::{Listener, Stream};
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = Listener::bind("127.0.0.1:0").await?;
+///     let (mut reader, mut writer) = Stream::connect(listener.local_addr()?).await?.into_split();
+///     let (mut peer, _) = listener.accept().await?;
+///
+///     let sending = switchboard::spawn(async move {
+///         writer.write_all(b"question").await // and dropped, it ends our side
+///     });
+///     assert_eq!(&*peer.recv().await?, b"question");
+///     peer.send_all(b"answer").await?;
+///     assert_eq!(&*reader.recv().await?, b"answer");
+///     sending.await
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Stream {
     // In this order: dropped with its other half, the write half leaves the end to the close.
@@ -195,6 +216,16 @@ impl Stream {
     /// [`io::ErrorKind::NotConnected`] when the connection is gone; and outside its loop.
     pub fn peer_addr(&self) -> io::Result<Address> {
         self.endpoint().address(Question::Peer)
+    }
+
+    /// Changes an option of its socket.
+    ///
+    /// # Errors
+    ///
+    /// What the system says of an option that such a socket has not, or a value that it does not take; and outside its
+    /// loop.
+    pub fn set(&self, setting: Setting) -> io::Result<()> {
+        self.endpoint().set(setting)
     }
 
     /// Closes it in a way of one's own; dropping it is [`Close::GENTLY`].

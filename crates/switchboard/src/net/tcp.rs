@@ -13,12 +13,57 @@ use super::target::{ToTarget, ip, of_ip};
 use crate::engine::{Fact, Question, Setting};
 
 /// A TCP connection: a [`Stream`], to which it dereferences, with the options of TCP.
+///
+/// ```
+/// use std::time::Duration;
+/// use switchboard::net::{TcpListener, TcpStream};
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:0").await?;
+///     let mut client = TcpStream::connect_timeout(listener.local_addr()?, Duration::from_secs(5)).await?;
+///     let (mut server, _) = listener.accept().await?;
+///
+///     client.write_all(b"hello").await?;
+///     client.shutdown().await?;
+///     let mut hello = [0; 5];
+///     server.read_exact(&mut hello).await?;
+///     assert_eq!(&hello, b"hello");
+///     assert!(server.recv().await?.is_empty()); // the end
+///     Ok(())
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TcpStream {
     stream: Stream,
 }
 
 /// A TCP socket that listens.
+///
+/// An echo server, a task per client; `send_all` sends the buffer that `recv` has received into:
+///
+/// ```no_run
+/// use switchboard::net::{TcpListener, TcpStream};
+///
+/// async fn echo(mut stream: TcpStream) -> std::io::Result<()> {
+///     loop {
+///         let data = stream.recv().await?;
+///         if data.is_empty() {
+///             return Ok(());
+///         }
+///         stream.send_all(data).await?;
+///     }
+/// }
+///
+/// #[switchboard::main]
+/// async fn main() -> std::io::Result<()> {
+///     let listener = TcpListener::bind("127.0.0.1:8000").await?;
+///     loop {
+///         let (stream, _) = listener.accept().await?;
+///         switchboard::spawn(echo(stream)).detach();
+///     }
+/// }
+/// ```
 #[derive(Debug)]
 pub struct TcpListener {
     listener: Listener,

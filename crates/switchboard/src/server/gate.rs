@@ -7,10 +7,11 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::census::Census;
 use crate::engine::{Address, Done, Socket, is_exhaustion, is_transient};
+use crate::event_loop::EventLoop;
 use crate::net::Listener;
 use crate::task::{Operation, Sleep, sleep};
 
@@ -24,6 +25,8 @@ pub(super) struct Gate {
     pause: Option<Sleep>,
     /// It was said that descriptors have run out, and since then somebody was always waiting for one.
     is_exhausted: bool,
+    /// When a descriptor was last missing.
+    exhausted: Option<Instant>,
     is_draining: bool,
     /// Why a listener could not be emptied.
     failure: Option<io::Error>,
@@ -55,6 +58,7 @@ impl Gate {
             first: 0,
             pause: None,
             is_exhausted: false,
+            exhausted: None,
             is_draining: false,
             failure: None,
             tally: Tally::default(),
@@ -145,7 +149,13 @@ impl Gate {
         cx: &mut Context<'_>,
         error: &io::Error,
     ) -> Poll<io::Result<Option<(Socket, Address)>>> {
-        if !std::mem::replace(&mut self.is_exhausted, true) {
+        let now = EventLoop::current().map(|event_loop| event_loop.now());
+        let last = std::mem::replace(&mut self.exhausted, now);
+        // A full server lets somebody in whenever somebody leaves, and is full again: all that is one outage.
+        let is_known = std::mem::replace(&mut self.is_exhausted, true);
+        let is_new =
+            !is_known && last.zip(now).is_none_or(|(last, now)| now.saturating_duration_since(last) > OUTAGE);
+        if is_new {
             self.tally.exhausted += 1;
             tracing::warn!("cannot accept for now: {error}; trying again until it works");
         }
@@ -178,6 +188,9 @@ impl Door {
         io::Error::new(error.kind(), format!("cannot accept on {address} any more: {error}"))
     }
 }
+
+/// For how long no descriptor must have been missing before it is news that one is.
+const OUTAGE: Duration = Duration::from_secs(1);
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -17,14 +17,23 @@ pub(super) struct About {
 impl About {
     /// Tells the loop's failure handler, from whatever thread. When the loop has ended, the default one is told.
     pub(super) fn report(&self, what: &str, message: String) {
-        let failure = Failure::new(format!("{self} {what}"), message);
+        self.tell(Failure::new(format!("{self} {what}"), message));
+    }
+
+    fn tell(&self, failure: Failure) {
+        let failure = failure.of(self.name.clone());
         let mut untold = Untold { failure: Some(failure), home: self.home.clone() };
         self.home.reach(move |_| untold.tell());
     }
 
+    fn tell_panic(&self, what: &str, panic: &(dyn Any + Send)) {
+        let message = Failure::message_of(panic);
+        self.tell(Failure::new(format!("{self} {what}"), message).by_panic());
+    }
+
     /// Tells of a panic, and gets rid of what was thrown.
     pub(super) fn report_panic(&self, what: &str, panic: Box<dyn Any + Send>) {
-        self.report(what, Failure::message_of(&*panic));
+        self.tell_panic(what, &*panic);
         self.guard("panicked when what it had thrown was dropped", || drop(panic));
     }
 
@@ -33,7 +42,7 @@ impl About {
         match catch_unwind(AssertUnwindSafe(code)) {
             Ok(value) => Some(value),
             Err(panic) => {
-                self.report(what, Failure::message_of(&*panic));
+                self.tell_panic(what, &*panic);
                 // Dropping it could panic again, and so on; leaking a few bytes ends it.
                 std::mem::forget(panic);
                 None

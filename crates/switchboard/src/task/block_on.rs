@@ -8,8 +8,7 @@ use std::task::{Context, Poll};
 
 use super::budget;
 use super::tasks::Tasks;
-use crate::event_loop::EventLoop;
-use crate::event_loop::{Callback, Failure, Local, Woken};
+use crate::event_loop::{Callback, EventLoop, Failure, Local, Woken};
 
 /// Runs a future on a loop of its own, to its end: what `#[switchboard::main]` does with `main`.
 ///

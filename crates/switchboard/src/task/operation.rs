@@ -9,8 +9,7 @@ use std::task::{Context, Poll, ready};
 
 use super::budget;
 use crate::engine::{Done, Failed, Op, Submitted, Ticket};
-use crate::event_loop::EventLoop;
-use crate::event_loop::WeakHandle;
+use crate::event_loop::{EventLoop, WeakHandle};
 
 /// An operation to do, under way, or over.
 #[derive(Debug)]

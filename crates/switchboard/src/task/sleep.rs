@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::budget;
 use super::spawn::current;
-use crate::event_loop::EventLoop;
-use crate::event_loop::{Callback, WeakHandle};
+use crate::event_loop::{Callback, EventLoop, WeakHandle};
 
 /// Ready when its time has come; never early. It may be polled again then, and [reset](Self::reset).
 ///

@@ -13,8 +13,7 @@ use super::about::About;
 use super::outcome::Outcome;
 use super::slot::{Ended, Slot};
 use super::tasks::Tasks;
-use crate::event_loop::EventLoop;
-use crate::event_loop::{Handle, LoopEnded};
+use crate::event_loop::{EventLoop, Handle, LoopEnded};
 
 /// Spawns a task on the loop that runs this code.
 ///

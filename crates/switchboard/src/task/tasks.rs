@@ -17,8 +17,7 @@ use slotmap::SecondaryMap;
 
 use super::budget;
 use super::slot::{Ended, Ending};
-use crate::event_loop::EventLoop;
-use crate::event_loop::{Callback, Local, Woken};
+use crate::event_loop::{Callback, EventLoop, Local, Woken};
 
 /// A task's future, with the end that it brings about wrapped in.
 pub(super) type Body = Pin<Box<dyn Future<Output = ()>>>;

@@ -3,8 +3,8 @@
 //! The engine is the one that runs on the system's selectors; only the kernel below it is played. So what is
 //! proved here is the code that runs there, and what takes hours there takes microseconds here.
 //!
-//! * Time stands still while anything is found to do, and otherwise jumps to the moment that is waited for, a
-//!   microsecond at least.
+//! * Time stands still while anything is found to do, and otherwise jumps to the moment that is waited for. A look in
+//!   vain, which waits for none, takes a microsecond.
 //! * Nothing is left to chance: the same program does the same things in the same order, always.
 //! * Sockets answer as Linux's do, with its error numbers. `tests/agree.rs` compares them.
 //! * Faults are not made yet: bytes arrive at once, and only full buffers, full queues and programs lose or delay any.
@@ -178,6 +178,21 @@ mod tests {
                 network.world.borrow().assert_empty();
             }
         }
+    }
+
+    /// The other end is closed and forgotten already, so nobody is left to answer the FIN of this one.
+    #[test]
+    fn nothing_is_left_of_the_end_that_is_closed_last() {
+        let network = Network::new();
+        let mut engine = network.engine();
+        let (listener, at) = listen(&mut *engine, "127.0.0.1:0");
+        let client = knock(&mut *engine, &at);
+        let server = accept(&mut *engine, listener).unwrap();
+        engine.close(server, Close::Now);
+        assert_eq!(engine.try_recv(client, &mut [0; 1]).unwrap(), 0);
+        engine.close(client, Close::Now);
+        engine.close(listener, Close::Now);
+        network.world.borrow().assert_empty();
     }
 
     #[test]

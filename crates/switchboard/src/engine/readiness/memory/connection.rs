@@ -132,6 +132,9 @@ impl World {
             if stream.fin_seen {
                 stream.phase = Phase::Closed;
             }
+            if stream.orphan {
+                return self.remove(id);
+            }
             self.wake(id, Cause::Change);
         }
     }

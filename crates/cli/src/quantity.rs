@@ -1,0 +1,175 @@
+//! Quantities as people write them: durations (`10s`, `250ms`, `1.5s`, `2m`) and counts (`500`, `10k`, `1.5M`).
+//!
+//! A duration has a unit always, since nobody knows whether `10` is long. Decimals are exact: what cannot be said in
+//! nanoseconds, or is no whole number of things, is refused.
+
+use std::time::Duration;
+
+/// Reads a duration.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    const EXAMPLE: &str = "give a number with a unit (ms, s, m or h), such as 10s, 250ms or 1.5s";
+    let (number, unit) = split(text);
+    let scale = match unit {
+        "us" => 1_000,
+        "ms" => 1_000_000,
+        "s" => 1_000_000_000,
+        "m" => 60 * 1_000_000_000,
+        "h" => 3_600 * 1_000_000_000,
+        "" if !number.is_empty() => return Err(format!("a duration without a unit; {EXAMPLE}")),
+        _ => return Err(format!("not a duration; {EXAMPLE}")),
+    };
+    match scaled(number, scale) {
+        Ok(nanoseconds) => Ok(Duration::from_nanos(nanoseconds)),
+        Err(Wrong::TooLarge) => Err("too long a time; give at most 5000000h".to_owned()),
+        Err(Wrong::TooFine) => Err("too fine a time; a nanosecond is the least there is".to_owned()),
+        Err(Wrong::NoNumber) => Err(format!("not a duration; {EXAMPLE}")),
+    }
+}
+
+/// Reads a count.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    const EXAMPLE: &str = "give a number, such as 500, 10k or 1M";
+    let (number, unit) = split(text);
+    let scale = match unit {
+        "" => 1,
+        "k" | "K" => 1_000,
+        "M" => 1_000_000,
+        "G" => 1_000_000_000,
+        _ => return Err(format!("not a count; {EXAMPLE}")),
+    };
+    match scaled(number, scale).map(usize::try_from) {
+        Ok(Ok(count)) => Ok(count),
+        Ok(Err(_)) | Err(Wrong::TooLarge) => Err(format!("too large a count; {EXAMPLE}")),
+        Err(Wrong::TooFine) => Err(format!("not a whole number; {EXAMPLE}")),
+        Err(Wrong::NoNumber) => Err(format!("not a count; {EXAMPLE}")),
+    }
+}
+
+/// What is wrong with a number.
+enum Wrong {
+    NoNumber,
+    TooLarge,
+    TooFine,
+}
+
+/// The number and what follows it.
+fn split(text: &str) -> (&str, &str) {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    text.split_at(end)
+}
+
+/// A decimal number, so many times.
+fn scaled(number: &str, scale: u64) -> Result<u64, Wrong> {
+    let (whole, fraction) = match number.split_once('.') {
+        Some((whole, fraction)) if !fraction.is_empty() => (whole, fraction),
+        Some(_) => return Err(Wrong::NoNumber),
+        None => (number, ""),
+    };
+    if whole.is_empty() || fraction.contains('.') {
+        return Err(Wrong::NoNumber);
+    }
+    let digits = fraction.trim_end_matches('0');
+    let mut value: u64 = whole.parse().map_err(|_| Wrong::TooLarge)?;
+    let mut scale = scale;
+    for digit in digits.bytes() {
+        if !scale.is_multiple_of(10) {
+            return Err(Wrong::TooFine);
+        }
+        scale /= 10;
+        value = value
+            .checked_mul(10)
+            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
+            .ok_or(Wrong::TooLarge)?;
+    }
+    value.checked_mul(scale).ok_or(Wrong::TooLarge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_what_they_say() {
+        for (text, nanoseconds) in [
+            ("10s", 10_000_000_000),
+            ("250ms", 250_000_000),
+            ("1.5s", 1_500_000_000),
+            ("2m", 120_000_000_000),
+            ("0.5m", 30_000_000_000),
+            ("1h", 3_600_000_000_000),
+            ("0s", 0),
+            ("0.0s", 0),
+            ("1.50s", 1_500_000_000),
+            ("7us", 7_000),
+            ("0.001us", 1),
+            ("0.000000001s", 1),
+            ("5000000h", 18_000_000_000_000_000_000),
+        ] {
+            assert_eq!(duration(text), Ok(Duration::from_nanos(nanoseconds)), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_duration_is_said_to_be_none() {
+        for (text, said) in [
+            ("10", "a duration without a unit; give"),
+            ("2x", "not a duration; give"),
+            ("", "not a duration; give"),
+            ("s", "not a duration; give"),
+            (".5s", "not a duration; give"),
+            ("1.s", "not a duration; give"),
+            ("1.2.3s", "not a duration; give"),
+            ("-1s", "not a duration; give"),
+            ("+1s", "not a duration; give"),
+            (" 1s", "not a duration; give"),
+            ("1 s", "not a duration; give"),
+            ("1s ", "not a duration; give"),
+            ("1S", "not a duration; give"),
+            ("1e3s", "not a duration; give"),
+            ("infs", "not a duration; give"),
+            ("٣s", "not a duration; give"),
+            ("0.0000000001s", "too fine a time"),
+            ("1000000000000h", "too long a time"),
+            ("99999999999999999999s", "too long a time"),
+        ] {
+            let error = duration(text).expect_err(text);
+            assert!(error.starts_with(said), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn counts_are_what_they_say() {
+        for (text, number) in [
+            ("1", 1),
+            ("0", 0),
+            ("10k", 10_000),
+            ("10K", 10_000),
+            ("1.5k", 1_500),
+            ("2M", 2_000_000),
+            ("1G", 1_000_000_000),
+        ] {
+            assert_eq!(count(text), Ok(number), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_count_is_said_to_be_none() {
+        for (text, said) in [
+            ("", "not a count"),
+            ("k", "not a count"),
+            ("2x", "not a count"),
+            ("1m", "not a count"),
+            ("10kk", "not a count"),
+            ("-1", "not a count"),
+            ("1.", "not a count"),
+            ("0x10", "not a count"),
+            ("1.5", "not a whole number"),
+            ("1.0005k", "not a whole number"),
+            ("99999999999999999999", "too large a count"),
+            ("99999999999G", "too large a count"),
+        ] {
+            let error = count(text).expect_err(text);
+            assert!(error.starts_with(said), "{text}: {error}");
+        }
+    }
+}

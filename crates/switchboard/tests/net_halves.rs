@@ -1,0 +1,224 @@
+//! Halves, homes and ends of streams: what dropping each part of one does, wherever and whenever it is dropped.
+#![allow(clippy::disallowed_methods, reason = "threads of tests are not the runtime's")]
+
+mod network;
+
+use std::io;
+use std::thread;
+use std::time::Duration;
+
+use futures_lite::{AsyncReadExt, AsyncWriteExt};
+use network::streams::{block_on, given_up, pair, received, tcp_pair};
+use network::{Network, on_every_engine};
+use switchboard::net::{Listener, Stream, UdpSocket};
+use switchboard::{EventLoop, spawn, timeout};
+
+on_every_engine! {
+    e11_dropping_the_write_half_ends_our_side,
+    e11_dropping_the_read_half_tells_the_peer_nothing,
+    the_last_half_closes_the_connection,
+    halves_of_one_stream_are_reunited_and_of_two_are_not,
+    on_another_loop_a_socket_is_a_clear_error,
+    on_another_thread_a_socket_is_a_clear_error_and_is_closed_when_dropped,
+    a_wait_that_is_polled_on_another_loop_is_a_clear_error,
+    what_outlives_its_loop_does_no_harm,
+    options_are_those_of_the_system,
+    peeking_leaves_the_bytes,
+}
+
+async fn is_silent(stream: &mut Stream) -> bool {
+    timeout(Duration::from_millis(20), stream.recv()).await.is_err()
+}
+
+fn e11_dropping_the_write_half_ends_our_side(network: &Network) {
+    network.block_on(async {
+        let (near, mut far) = pair().await;
+        let (mut reader, mut writer) = near.into_split();
+        writer.send_all(b"last words").await.unwrap();
+        drop(writer);
+        assert_eq!(received(&mut far).await, b"last words");
+        far.write_all(b"heard").await.unwrap();
+        assert_eq!(&*reader.recv().await.unwrap(), b"heard");
+    });
+}
+
+fn e11_dropping_the_read_half_tells_the_peer_nothing(network: &Network) {
+    network.block_on(async {
+        let (near, mut far) = pair().await;
+        let (reader, mut writer) = near.into_split();
+        drop(reader);
+        assert!(is_silent(&mut far).await);
+        far.write_all(b"to nobody").await.unwrap();
+        assert!(is_silent(&mut far).await);
+        writer.write_all(b"still here").await.unwrap();
+        drop(writer);
+        assert_eq!(received(&mut far).await, b"still here");
+    });
+}
+
+fn the_last_half_closes_the_connection(network: &Network) {
+    let event_loop = network.event_loop();
+    for reader_first in [true, false] {
+        block_on(&event_loop, async {
+            let (near, mut far) = pair().await;
+            let (reader, writer) = near.into_split();
+            if reader_first {
+                drop(reader);
+                drop(writer);
+            } else {
+                drop(writer);
+                drop(reader);
+            }
+            assert_eq!(received(&mut far).await, b"");
+        });
+    }
+    event_loop.wind_up().unwrap();
+    assert_eq!(event_loop.engine().closing(), 0);
+}
+
+fn halves_of_one_stream_are_reunited_and_of_two_are_not(network: &Network) {
+    network.block_on(async {
+        let ((one, mut far), (other, _other_far)) = (pair().await, pair().await);
+        let ((one_reader, one_writer), (other_reader, other_writer)) = (one.into_split(), other.into_split());
+        let (one_reader, other_writer) = Stream::reunite(one_reader, other_writer).unwrap_err();
+        let mut one = Stream::reunite(one_reader, one_writer).unwrap();
+        Stream::reunite(other_reader, other_writer).unwrap();
+        one.write_all(b"whole").await.unwrap();
+        drop(one);
+        assert_eq!(received(&mut far).await, b"whole");
+    });
+}
+
+/// Tries everything on a stream that belongs elsewhere.
+async fn assert_elsewhere(stream: &mut Stream) {
+    let clear = |error: io::Error| assert!(error.to_string().contains("outside its event loop"), "{error}");
+    clear(stream.recv().await.unwrap_err());
+    clear(stream.peek().await.unwrap_err());
+    clear(stream.read(&mut [0; 1]).await.unwrap_err());
+    clear(stream.send_all(b"x").await.unwrap_err());
+    clear(stream.write(b"x").await.unwrap_err());
+    clear(stream.write_all(b"x").await.unwrap_err());
+    clear(stream.shutdown().await.unwrap_err());
+    clear(AsyncReadExt::read(stream, &mut [0; 1]).await.unwrap_err());
+    clear(AsyncWriteExt::close(stream).await.unwrap_err());
+    clear(stream.local_addr().unwrap_err());
+    clear(stream.peer_addr().unwrap_err());
+}
+
+fn on_another_loop_a_socket_is_a_clear_error(network: &Network) {
+    let (home, other) = (network.event_loop(), network.event_loop());
+    let (mut near, mut far, listener, datagrams) = block_on(&home, async {
+        let (near, far) = pair().await;
+        let listener = Listener::bind("127.0.0.1:0").await.unwrap();
+        (near, far, listener, UdpSocket::bind("127.0.0.1:0").await.unwrap())
+    });
+    block_on(&other, async {
+        // These have the same names there.
+        let (mut other_near, mut other_far) = pair().await;
+        assert_elsewhere(&mut near).await;
+        listener.accept().await.unwrap_err();
+        listener.local_addr().unwrap_err();
+        datagrams.recv_from(1).await.unwrap_err();
+        datagrams.send_to(b"x", "127.0.0.1:1").await.unwrap_err();
+        assert!(is_silent(&mut other_far).await);
+        other_near.write_all(b"theirs").await.unwrap();
+        drop(other_near);
+        assert_eq!(received(&mut other_far).await, b"theirs");
+    });
+    block_on(&home, async {
+        near.write_all(b"ours").await.unwrap();
+        assert_eq!(&*far.recv().await.unwrap(), b"ours");
+    });
+    // Dropped on the other loop, it is closed on its own.
+    block_on(&other, async { drop(near) });
+    block_on(&home, async { assert_eq!(received(&mut far).await, b"") });
+}
+
+fn on_another_thread_a_socket_is_a_clear_error_and_is_closed_when_dropped(network: &Network) {
+    let home = network.event_loop();
+    let (mut near, mut far) = block_on(&home, pair());
+    let there = thread::spawn(move || {
+        let other = EventLoop::new().unwrap();
+        block_on(&other, async { assert_elsewhere(&mut near).await });
+    });
+    there.join().unwrap();
+    block_on(&home, async { assert_eq!(received(&mut far).await, b"") });
+}
+
+fn a_wait_that_is_polled_on_another_loop_is_a_clear_error(network: &Network) {
+    let (home, other) = (network.event_loop(), network.event_loop());
+    let (mut near, mut far) = block_on(&home, pair());
+    {
+        let mut receiving = Box::pin(near.recv());
+        block_on(&home, async { assert!(given_up(1, &mut receiving).await.is_none()) });
+        let error = block_on(&other, &mut receiving).unwrap_err();
+        assert!(error.to_string().contains("outside its event loop"), "{error}");
+    }
+    block_on(&home, async {
+        far.write_all(b"not lost").await.unwrap();
+        assert_eq!(&*near.recv().await.unwrap(), b"not lost");
+    });
+}
+
+fn what_outlives_its_loop_does_no_harm(network: &Network) {
+    let event_loop = network.event_loop();
+    let (mut near, far, mut waiting, lease) = block_on(&event_loop, async {
+        let (near, mut far) = pair().await;
+        far.write_all(b"kept").await.unwrap();
+        let (mut other, other_far) = pair().await;
+        let waiting = Box::pin(async move {
+            let _other_far = other_far;
+            other.recv().await
+        });
+        let mut waiting = waiting;
+        given_up(1, &mut waiting).await;
+        let mut near = near;
+        let lease = near.recv().await.unwrap();
+        (near, far, waiting, lease)
+    });
+    drop(event_loop);
+    assert_eq!(&*lease, b"kept");
+    let next = network.event_loop();
+    block_on(&next, async {
+        assert_elsewhere(&mut near).await;
+        assert!(waiting.as_mut().await.is_err());
+    });
+    drop((near, waiting));
+    drop(next);
+    drop((far, lease));
+}
+
+fn options_are_those_of_the_system(network: &Network) {
+    network.block_on(async {
+        let (near, far) = tcp_pair().await;
+        assert!(!near.nodelay().unwrap());
+        near.set_nodelay(true).unwrap();
+        assert!(near.nodelay().unwrap() && !far.nodelay().unwrap());
+        assert_eq!(near.keepalive().unwrap(), None);
+        near.set_keepalive(Some(Duration::from_secs(30))).unwrap();
+        assert_eq!(near.keepalive().unwrap(), Some(Duration::from_secs(30)));
+        near.set_keepalive(None).unwrap();
+        assert_eq!(near.keepalive().unwrap(), None);
+        assert_eq!(near.local_addr().unwrap(), far.peer_addr().unwrap());
+        assert_eq!(near.peer_addr().unwrap(), far.local_addr().unwrap());
+    });
+}
+
+fn peeking_leaves_the_bytes(network: &Network) {
+    network.block_on(async {
+        let (mut near, mut far) = pair().await;
+        let sending = spawn(async move {
+            far.write_all(b"look").await.unwrap();
+            far
+        });
+        assert_eq!(&*near.peek().await.unwrap(), b"look");
+        assert_eq!(&*near.peek().await.unwrap(), b"look");
+        let mut two = [0; 2];
+        near.read_exact(&mut two).await.unwrap();
+        assert_eq!(&*near.peek().await.unwrap(), b"ok");
+        assert_eq!(&*near.recv().await.unwrap(), b"ok");
+        drop(sending.await);
+        assert!(near.peek().await.unwrap().is_empty());
+        assert!(near.recv().await.unwrap().is_empty());
+    });
+}
