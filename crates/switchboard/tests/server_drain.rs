@@ -33,6 +33,7 @@ on_every_engine! {
     a_handler_that_panics_during_the_drain_has_failed,
     what_was_not_sent_and_the_age_are_on_the_receipt,
     the_same_port_can_be_served_again_at_once,
+    nothing_is_left_to_be_closed_after_a_drain,
     two_servers_of_one_loop_drain_each_in_its_own_time,
 }
 
@@ -50,9 +51,17 @@ thread_local! {
 fn tell_timed<T>(network: &Network, story: impl Future<Output = io::Result<T>>) -> T {
     let event_loop = Rc::new(network.event_loop());
     CLOCK.set(Some(Rc::clone(&event_loop)));
-    let told = tell_on(&event_loop, story);
-    CLOCK.set(None);
-    told
+    let _stops = Stops;
+    tell_on(&event_loop, story)
+}
+
+/// Also when the story fails: a loop must not be the last thing of its thread.
+struct Stops;
+
+impl Drop for Stops {
+    fn drop(&mut self) {
+        CLOCK.set(None);
+    }
 }
 
 /// A drain of a server whose clients did this, and how long it took.
@@ -421,6 +430,26 @@ fn the_same_port_can_be_served_again_at_once(network: &Network) {
         }
         Ok(())
     });
+}
+
+/// Not even with a client that does not answer the end of its connection.
+fn nothing_is_left_to_be_closed_after_a_drain(network: &Network) {
+    let receipt = tell_timed(network, async {
+        let (server, address) = bind().await?;
+        let over = Switch::default();
+        let serving = spawn(server.grace(Duration::ZERO).until(over.thrown()).serve(echo));
+        let client = TcpStream::connect(address).await?;
+        sleep(Duration::from_millis(50)).await;
+        let (receipt, _) = drained(&over, serving).await?;
+        yield_now().await;
+        yield_now().await;
+        let closing =
+            CLOCK.with_borrow(|clock| clock.as_ref().map(|event_loop| event_loop.engine().closing()));
+        assert_eq!(closing, Some(0));
+        drop(client);
+        Ok(receipt)
+    });
+    assert_ends(&receipt, 1, 0, 0);
 }
 
 /// One may wait a moment for what closes on the loop on the other's behalf, but for no longer than its own drain may take.

@@ -177,11 +177,13 @@ fn a_drain_under_load_loses_no_byte_that_a_handler_received(network: &Network) {
         let server = server.grace(grace).until(over.thrown());
         let clients: Vec<_> =
             (0..50).map(|seed| beside(move || converse_until_the_end(address, seed))).collect();
-        let turn = AtomicUsize::new(0);
+        let turn = Arc::new(AtomicUsize::new(0));
+        let come = Arc::clone(&turn);
         let drained = Arc::new(std::sync::Mutex::new(None));
         let begun = Arc::clone(&drained);
         switchboard::spawn(async move {
-            sleep(Duration::from_millis(300)).await;
+            service::until("fifty clients", || come.load(Ordering::Relaxed) == 50).await;
+            sleep(Duration::from_millis(200)).await;
             *begun.lock().unwrap() = Some(real_now());
             over.throw();
         })

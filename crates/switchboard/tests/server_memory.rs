@@ -236,8 +236,11 @@ fn a_hundred_thousand_connections_in_memory_leave_nothing_behind() {
         connect_and_close(WARM).await?;
         sleep(Duration::from_secs(3)).await;
         let before = memory();
-        connect_and_close(MANY - WARM).await?;
-        sleep(Duration::from_secs(3)).await;
+        // Closes are remembered for as long as they may take, and here all of them take no time.
+        for _ in 0..MANY / WARM - 1 {
+            connect_and_close(WARM).await?;
+            sleep(Duration::from_secs(3)).await;
+        }
         let after = memory();
         assert!(after < before + (2 << 20), "memory: {} KiB before, {} after", before >> 10, after >> 10);
         over.throw();
