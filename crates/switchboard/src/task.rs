@@ -15,6 +15,7 @@ mod budget;
 mod canceller;
 #[doc(hidden)]
 pub mod entry;
+mod future;
 mod interval;
 mod operation;
 mod outcome;
@@ -39,6 +40,7 @@ pub(crate) use budget::{poll as poll_budget, refund, spend};
 pub(crate) use canceller::Canceller;
 #[doc(inline)]
 pub use entry::main;
+pub use future::TaskFuture;
 pub use interval::{Interval, interval};
 pub(crate) use operation::{Operation, elsewhere, operation};
 pub use outcome::Outcome;

@@ -122,7 +122,7 @@ fn blocking_work_gives_its_result_or_its_panic(network: &Network) {
     let event_loop = network.event_loop();
     let main = async {
         assert_eq!(spawn_blocking(|| 6 * 7).await, 42);
-        let Err(Ended::Panicked(panic)) = spawn_blocking(|| panic!("at work")).join().await else {
+        let Err(Ended::Panicked(panic)) = spawn_blocking(|| -> () { panic!("at work") }).join().await else {
             panic!("it did not panic")
         };
         assert_eq!(panic.downcast_ref(), Some(&"at work"));
@@ -351,3 +351,45 @@ fn reported(event_loop: &EventLoop) -> Rc<RefCell<Vec<String>>> {
 const PERIOD: Duration = Duration::from_secs(2);
 
 const DEADLINE: Duration = Duration::from_secs(20);
+
+#[test]
+fn a_loop_may_end_with_its_thread() {
+    thread_local! {
+        static KEPT: Cell<Option<EventLoop>> = const { Cell::new(None) };
+    }
+    let (told, dropped) = channel();
+    let thread = thread::spawn(move || {
+        let event_loop = EventLoop::new().unwrap();
+        let told = Told(told);
+        event_loop
+            .spawn(async move {
+                std::future::pending::<Told>().await;
+                drop(told);
+            })
+            .detach();
+        event_loop.turn(Some(Duration::ZERO)).unwrap();
+        KEPT.set(Some(event_loop));
+    });
+    thread.join().unwrap();
+    dropped.recv_timeout(Duration::from_secs(20)).expect("its tasks are dropped with it");
+
+    struct Told(Sender<()>);
+
+    impl Drop for Told {
+        fn drop(&mut self) {
+            self.0.send(()).ok();
+        }
+    }
+}
+
+#[test]
+fn a_task_that_goes_on_for_ever_needs_no_output() {
+    let event_loop = EventLoop::new().unwrap();
+    let task = event_loop.spawn(async {
+        loop {
+            yield_now().await;
+        }
+    });
+    event_loop.turn(Some(Duration::ZERO)).unwrap();
+    assert!(!task.is_finished());
+}

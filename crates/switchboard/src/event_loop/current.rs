@@ -21,7 +21,8 @@ pub(super) struct Entered {
 /// Makes a loop the current one.
 pub(super) fn enter(event_loop: &EventLoop) -> Entered {
     let core = Some(Rc::clone(&event_loop.core));
-    Entered { outer: CURRENT.with(|current| current.replace(core)) }
+    // A loop may end with its thread, when there is no current one any more.
+    Entered { outer: CURRENT.try_with(|current| current.replace(core)).ok().flatten() }
 }
 
 /// The current loop.
@@ -45,7 +46,7 @@ pub(super) fn make_ready(inbox: &Arc<SharedInbox>, callback: Callback) -> bool {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let inner = CURRENT.with(|current| current.replace(self.outer.take()));
+        let inner = CURRENT.try_with(|current| current.replace(self.outer.take()));
         // Not in the line above: it may be the loop's last, and what is dropped with it may ask for the current one.
         drop(inner);
     }

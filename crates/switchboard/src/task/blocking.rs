@@ -30,7 +30,7 @@ where
 {
     let event_loop = current("spawn_blocking");
     let spawned = std::panic::Location::caller();
-    start(&event_loop, None, spawned, async move {
+    let working = async move {
         let desk = Desk { result: Arc::default() };
         let result = Arc::clone(&desk.result);
         // Caught here, with all that user code can do, so that no destructor of its runs within the engine.
@@ -50,7 +50,8 @@ where
             Some(Err(panic)) => resume_unwind(panic),
             None => unreachable!("the work is done, and nobody else takes its result"),
         }
-    })
+    };
+    start(&event_loop, None, spawned, working, |value: &T| value.failure().map(ToString::to_string))
 }
 
 /// Where the result is laid down, for as long as somebody wants it.

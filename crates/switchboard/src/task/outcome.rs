@@ -14,8 +14,17 @@ use crate::engine::{Address, Lease};
 
 /// An output of a task: a value, or a failure that somebody has to hear of.
 ///
-/// A `Result` is a failure when it is an `Err`; other values never are. For a type of your own,
-/// `impl Outcome for Mine {}` is enough.
+/// A `Result` is a failure when it is an `Err`; other values never are. For a type of your own, the `impl` may be empty:
+///
+/// ```
+/// struct Mine;
+/// impl switchboard::Outcome for Mine {}
+///
+/// switchboard::run(async {
+///     let Mine = switchboard::spawn(async { Mine }).await;
+/// })?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Outcome {
     /// The failure, if it is one.
     fn failure(&self) -> Option<&dyn Display> {
@@ -37,17 +46,6 @@ macro_rules! plain {
 plain! {
     (), Infallible, bool, char, u8, u16, u32, u64, u128, usize, i8, i16, i32, i64, i128, isize, f32, f64,
     String, &'static str, PathBuf, OsString, Duration, Instant, IpAddr, SocketAddr, Address, Lease,
-}
-
-/// A task that goes on for ever. `!` cannot be named yet other than as what a function returns.
-impl Outcome for <fn() -> ! as Returns>::Output {}
-
-trait Returns {
-    type Output;
-}
-
-impl<T> Returns for fn() -> T {
-    type Output = T;
 }
 
 impl<T> Outcome for Option<T> {}

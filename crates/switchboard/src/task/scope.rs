@@ -12,8 +12,8 @@ use std::task::{Context, Poll, Waker};
 use pin_project_lite::pin_project;
 
 use super::canceller::Canceller;
-use super::outcome::Outcome;
-use super::spawn::{current, start};
+use super::future::TaskFuture;
+use super::spawn::{current, message, start};
 
 /// Where the children of a [`scope`] are spawned.
 #[derive(Default)]
@@ -59,14 +59,14 @@ impl Scope {
     #[track_caller]
     pub fn spawn<F>(&self, future: F)
     where
-        F: Future + 'static,
-        F::Output: Outcome + 'static,
+        F: TaskFuture + 'static,
+        F::Output: 'static,
     {
         let number = self.family.count.replace(self.family.count.get() + 1);
         self.family.children.borrow_mut().insert(number, None);
         let counted = Counted { family: Rc::clone(&self.family), number };
         let child = Child { future, _counted: counted };
-        let task = start(&current("Scope::spawn"), None, Location::caller(), child);
+        let task = start(&current("Scope::spawn"), None, Location::caller(), child, message::<F>);
         if let Some(canceller) = self.family.children.borrow_mut().get_mut(&number) {
             *canceller = task.canceller();
         }

@@ -10,7 +10,7 @@ use pin_project_lite::pin_project;
 
 use super::Task;
 use super::about::About;
-use super::outcome::Outcome;
+use super::future::TaskFuture;
 use super::slot::{Ended, Slot};
 use super::tasks::Tasks;
 use crate::event_loop::{EventLoop, Handle, LoopEnded};
@@ -31,10 +31,10 @@ use crate::event_loop::{EventLoop, Handle, LoopEnded};
 #[track_caller]
 pub fn spawn<F>(future: F) -> Task<F::Output>
 where
-    F: Future + 'static,
-    F::Output: Outcome + 'static,
+    F: TaskFuture + 'static,
+    F::Output: 'static,
 {
-    start(&current("spawn"), None, Location::caller(), future)
+    start(&current("spawn"), None, Location::caller(), future, message::<F>)
 }
 
 /// [`spawn`], with a name that failures are reported with.
@@ -45,10 +45,10 @@ where
 #[track_caller]
 pub fn spawn_named<F>(name: impl Into<Cow<'static, str>>, future: F) -> Task<F::Output>
 where
-    F: Future + 'static,
-    F::Output: Outcome + 'static,
+    F: TaskFuture + 'static,
+    F::Output: 'static,
 {
-    start(&current("spawn_named"), Some(name.into()), Location::caller(), future)
+    start(&current("spawn_named"), Some(name.into()), Location::caller(), future, message::<F>)
 }
 
 impl EventLoop {
@@ -56,10 +56,10 @@ impl EventLoop {
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Task<F::Output>
     where
-        F: Future + 'static,
-        F::Output: Outcome + 'static,
+        F: TaskFuture + 'static,
+        F::Output: 'static,
     {
-        start(self, None, Location::caller(), future)
+        start(self, None, Location::caller(), future, message::<F>)
     }
 }
 
@@ -72,11 +72,11 @@ impl Handle {
     #[track_caller]
     pub fn spawn<F>(&self, future: F) -> Result<Task<F::Output>, LoopEnded>
     where
-        F: Future + Send + 'static,
-        F::Output: Outcome + Send + 'static,
+        F: TaskFuture + Send + 'static,
+        F::Output: Send + 'static,
     {
         let about = About { name: None, spawned: Location::caller(), home: self.downgrade() };
-        let slot = Arc::new(Slot::new(about, message::<F::Output>));
+        let slot = Arc::new(Slot::new(about, message::<F>));
         let mut letter = Unborn { slot: Arc::clone(&slot), future: Some(future) };
         self.soon(move |event_loop| {
             if let Some(future) = letter.future.take() {
@@ -119,10 +119,10 @@ pub(crate) fn spawn_for<F>(
     future: F,
 ) -> Task<F::Output>
 where
-    F: Future + 'static,
-    F::Output: Outcome + 'static,
+    F: TaskFuture + 'static,
+    F::Output: 'static,
 {
-    start(event_loop, Some(name.into()), spawned, future)
+    start(event_loop, Some(name.into()), spawned, future, message::<F>)
 }
 
 pub(super) fn start<F>(
@@ -130,13 +130,14 @@ pub(super) fn start<F>(
     name: Option<Cow<'static, str>>,
     spawned: &'static Location<'static>,
     future: F,
+    failure: fn(&F::Output) -> Option<String>,
 ) -> Task<F::Output>
 where
     F: Future + 'static,
-    F::Output: Outcome + 'static,
+    F::Output: 'static,
 {
     let about = About { name, spawned, home: event_loop.weak_handle() };
-    let slot = Arc::new(Slot::new(about, message::<F::Output>));
+    let slot = Arc::new(Slot::new(about, failure));
     begin(event_loop, &slot, future);
     Task { slot }
 }
@@ -179,6 +180,7 @@ impl<F: Future> Future for Body<F> {
     }
 }
 
-fn message<T: Outcome>(output: &T) -> Option<String> {
-    output.failure().map(ToString::to_string)
+/// The failure that an output of this future means, as text.
+pub(super) fn message<F: TaskFuture>(output: &F::Output) -> Option<String> {
+    F::failure_of(output).map(ToString::to_string)
 }
