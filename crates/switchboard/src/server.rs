@@ -149,7 +149,9 @@ impl Server {
     }
 
     /// Serves, until it is told to end and has drained. The handler runs as a task for each connection, and owns its
-    /// stream; when it fails, that is reported to the loop's failure handler, ends that connection, and nothing else.
+    /// stream. What handlers share they capture: `async move |stream, client| chat(&room, stream, client).await`. A handler
+    /// that fails is reported to the loop's failure handler; that ends its connection, and nothing else. A stream that a
+    /// handler gave to other tasks lives on for as long as they hold it.
     ///
     /// Out of descriptors, it says so once, accepts nobody for the time being, and goes on when there are some: those
     /// who wait in the queue stay there.

@@ -158,7 +158,7 @@ fn e17_a_drain_with_idle_busy_and_never_reading_clients_is_over_in_time(network:
         assert_eq!(receipt.left[0].why, Why::Drain);
         assert!(receipt.left[0].unsent >= 100_000, "{receipt}");
         // The idle one does not even answer the end of its connection, so that all of the time is used.
-        assert_took(network, took, grace + Duration::from_millis(250));
+        assert_took(network, took, grace + Duration::from_millis(200));
     }
 }
 

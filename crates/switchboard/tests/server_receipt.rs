@@ -56,7 +56,7 @@ fn a_receipt_prints_as_a_sentence_and_a_line_for_each_who_was_left() {
     let unsent = receipt.left[1].unsent;
     let expected = format!(
         "4 accepted: 1 finished, 1 failed, 2 cancelled; at most 1 at once; 17 bytes received, {} sent; \
-         2 gone before they were accepted; out of descriptors 1 times\n  \
+         2 gone before they were accepted; out of descriptors once\n  \
          127.0.0.1:{} cancelled (idle) after 10.2 s with 0 bytes unsent\n  \
          127.0.0.1:{} cancelled (drain) after 1.4 s with {unsent} bytes unsent",
         receipt.sent, ports[0], ports[1],

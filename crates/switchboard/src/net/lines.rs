@@ -4,10 +4,12 @@
 //! receives is copied. What is kept is the beginning of a line, at most one byte longer than the limit, and no buffer
 //! of the engine's. No byte is looked at twice, however the chunks fall.
 
+use std::future::poll_fn;
 use std::{error, fmt, io, mem};
 
 use super::reader::ReadHalf;
 use crate::engine::Lease;
+use crate::task::poll_budget;
 
 /// Cuts a stream into lines, without the LF or CRLF that ends them (a CR elsewhere is part of its line).
 ///
@@ -94,6 +96,8 @@ impl Lines {
         &mut self,
         from: &mut (impl AsMut<ReadHalf> + ?Sized),
     ) -> io::Result<Option<Line<'_>>> {
+        // Many lines may have come at once: others have their turn between them.
+        poll_fn(poll_budget).await;
         loop {
             if let Some(is_whole) = self.find()? {
                 return Ok(Some(self.line(is_whole)));

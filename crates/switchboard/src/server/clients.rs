@@ -42,6 +42,8 @@ pub(super) struct Clients {
     closing: RefCell<VecDeque<(Instant, Socket)>>,
     receipt: RefCell<Receipt>,
     draining: Cell<bool>,
+    /// When a handler last ended that was not cancelled.
+    last_left: Cell<Option<Instant>>,
     /// Who is to be woken when the server drains: also what handlers left behind.
     at_drain: RefCell<SlotMap<WaitId, Waker>>,
     /// Who waits until nobody is left.
@@ -86,6 +88,7 @@ impl Clients {
             closing: RefCell::default(),
             receipt: RefCell::default(),
             draining: Cell::new(false),
+            last_left: Cell::new(None),
             at_drain: RefCell::default(),
             waiting: RefCell::default(),
         })
@@ -144,6 +147,10 @@ impl Clients {
 
     pub(super) fn is_draining(&self) -> bool {
         self.draining.get()
+    }
+
+    pub(super) fn last_left(&self) -> Option<Instant> {
+        self.last_left.get()
     }
 
     pub(super) fn rules(&self) -> Rules {
@@ -275,6 +282,9 @@ impl Clients {
     pub(super) fn leave(&self, id: ClientId) {
         let Some(row) = self.rows.borrow_mut().remove(id) else { return };
         let now = self.home.current().map(|event_loop| event_loop.now());
+        if !matches!(row.end, End::Cancelled(_)) {
+            self.last_left.set(now);
+        }
         let mut receipt = self.receipt.borrow_mut();
         receipt.received += row.traffic.received();
         receipt.sent += row.traffic.sent();

@@ -53,7 +53,6 @@ async fn drain(clients: &Clients, intake: &mut impl Intake) -> io::Result<()> {
     let event_loop = EventLoop::current().ok_or_else(elsewhere)?;
     let grace = event_loop.deadline(clients.rules().grace);
     let flushed = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH));
-    let end = event_loop.deadline(clients.rules().grace.saturating_add(FLUSH).saturating_add(MOMENT));
     drop(event_loop);
     clients.begin_drain();
 
@@ -75,15 +74,17 @@ async fn drain(clients: &Clients, intake: &mut impl Intake) -> io::Result<()> {
         first(clients.gone(), sleep_until(flushed)).await;
         clients.cancel(Why::Drain);
     }
-    close(clients, end).await;
+    close(clients, flushed).await;
     match closed {
         Poll::Ready(closed) => emptied.and(closed),
         Poll::Pending => emptied,
     }
 }
 
-/// Waits until all is closed, but no longer than to the end of the drain.
-async fn close(clients: &Clients, end: Instant) {
+/// Waits until all is closed, but no longer than to the end of the time to flush: and a moment, if a handler took all of
+/// that time, and has only just sent its last.
+async fn close(clients: &Clients, flushed: Instant) {
+    let end = clients.last_left().map_or(flushed, |left| flushed.max(left + MOMENT));
     loop {
         let Some(event_loop) = EventLoop::current() else { return };
         let now = event_loop.now();
@@ -108,7 +109,7 @@ pub(super) async fn first(one: impl Future<Output = ()>, other: impl Future<Outp
     .await;
 }
 
-/// What closing may take at the end.
+/// What closing may take after a handler's end.
 const MOMENT: Duration = Duration::from_millis(50);
 
 /// How long to wait between two looks at what is being closed.

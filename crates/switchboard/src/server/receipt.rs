@@ -94,7 +94,9 @@ impl fmt::Display for Receipt {
             write!(f, "; {} gone before they were accepted", self.lost)?;
         }
         if self.exhausted > 0 {
-            write!(f, "; out of descriptors {} times", self.exhausted)?;
+            let times =
+                if self.exhausted == 1 { "once".to_owned() } else { format!("{} times", self.exhausted) };
+            write!(f, "; out of descriptors {times}")?;
         }
         for left in &self.left {
             write!(f, "\n  {left}")?;
