@@ -5,15 +5,15 @@ mod network;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use network::log::Log;
 use network::{Network, complete, listener, on_every_engine, until};
 use rustix::io::Errno;
 use switchboard::EventLoop;
 use switchboard::engine::{Address, Close, Op, Plan, Socket};
 use switchboard::event_loop::{Acceptor, Next};
+use tracing::Level;
 
 on_every_engine! {
     an_acceptor_takes_many_in_their_turn,
@@ -262,7 +262,7 @@ fn out_of_descriptors_is_said_once_each_time(network: &Network) {
                 faults.elapsed.set(faults.elapsed.get() + Duration::from_secs(1));
                 accepted.get() == times && faults.accepts.borrow().is_empty()
             });
-            assert_eq!(log.warnings.load(Ordering::Relaxed), times);
+            assert_eq!(log.at(Level::WARN).len(), times);
         }
     });
     acceptor.stop(&event_loop);
@@ -275,49 +275,9 @@ fn an_error_that_will_not_go_away_ends_accepting_and_is_said(network: &Network) 
     let log = Log::default();
     tracing::subscriber::with_default(log.clone(), || event_loop.run().unwrap());
     assert_eq!(faults.accepts_asked.get(), 1);
-    let said = log.errors.lock().unwrap().clone();
+    let said = log.at(Level::ERROR);
     assert!(matches!(&said[..], [one] if one.contains("stopped accepting")), "{said:?}");
     acceptor.stop(&event_loop);
-}
-
-/// Counts warnings and keeps errors.
-#[derive(Clone, Default)]
-struct Log {
-    warnings: Arc<AtomicUsize>,
-    errors: Arc<Mutex<Vec<String>>>,
-}
-
-impl tracing::Subscriber for Log {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        match *event.metadata().level() {
-            tracing::Level::WARN => {
-                self.warnings.fetch_add(1, Ordering::Relaxed);
-            }
-            tracing::Level::ERROR => {
-                let mut errors = self.errors.lock().unwrap();
-                event.record(&mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
-                    errors.push(format!("{value:?}"));
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
 }
 
 /// What befalls one client, or the way to it (accept(2), "error handling").

@@ -7,13 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::panic::panic_any;
 use std::process::Command;
 use std::rc::Rc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use std::{env, io};
 
 use network::{Network, on_every_engine, pair};
 use switchboard::EventLoop;
 use switchboard::engine::Close;
+use tracing::Level;
 
 on_every_engine! {
     c13_a_panic_is_reported_once_and_the_loop_goes_on,
@@ -197,39 +197,11 @@ fn panic_once(role: &str) {
     if role == "handler" {
         event_loop.on_failure(|_| panic!("in the handler"));
     }
+    let log = network::log::Log::default();
     if role == "subscriber" {
-        tracing::subscriber::set_global_default(Count).unwrap();
+        tracing::subscriber::set_global_default(log.clone()).unwrap();
     }
     event_loop.soon(|_| panic!("boom"));
     event_loop.run().unwrap();
-    assert_eq!(ERRORS.load(Ordering::Relaxed), usize::from(role == "subscriber"));
-}
-
-/// Counts errors.
-struct Count;
-
-static ERRORS: AtomicUsize = AtomicUsize::new(0);
-
-impl tracing::Subscriber for Count {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        if *event.metadata().level() == tracing::Level::ERROR {
-            ERRORS.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
+    assert_eq!(log.at(Level::ERROR).len(), usize::from(role == "subscriber"));
 }

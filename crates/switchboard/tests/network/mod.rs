@@ -7,6 +7,7 @@
 #[path = "../rig/engines.rs"]
 mod engines;
 mod faults;
+pub(crate) mod log;
 pub(crate) mod recorder;
 pub(crate) mod streams;
 

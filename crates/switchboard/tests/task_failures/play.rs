@@ -14,25 +14,27 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use switchboard::{EventLoop, Outcome, Task, scope};
+use tracing::Level;
 
-use crate::network::Network;
+use crate::network::log::Log;
+use crate::network::{DEADLINE, Network};
 use crate::{End, Hold};
 
 /// Plays it, and says what was reported.
 pub(crate) fn play(network: &Network, end: End, hold: Hold) -> Vec<String> {
-    let heard = Heard::default();
+    let heard = Log::default();
     tracing::subscriber::with_default(heard.clone(), || match end {
         End::Value => Play::<u8>::new(network, end, hold, &heard).run(),
         _ => Play::<Result<Fine, Bad>>::new(network, end, hold, &heard).run(),
     });
-    let said = heard.0.lock().unwrap();
-    said.clone()
+    heard.at(Level::ERROR)
 }
 
 struct Play<T> {
     end: End,
     hold: Hold,
-    heard: Heard,
+    /// What was reported, to the loop's handler or where no loop is.
+    heard: Log,
     event_loop: Option<EventLoop>,
     cues: Arc<Cues<T>>,
     /// The handle, as long as it is just kept.
@@ -45,10 +47,10 @@ struct Play<T> {
 type Waits = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl<T: Made> Play<T> {
-    fn new(network: &Network, end: End, hold: Hold, heard: &Heard) -> Self {
+    fn new(network: &Network, end: End, hold: Hold, heard: &Log) -> Self {
         let event_loop = network.event_loop();
         let handler = heard.clone();
-        event_loop.on_failure(move |failure| handler.0.lock().unwrap().push(failure.to_string()));
+        event_loop.on_failure(move |failure| handler.error(failure.to_string()));
         let heard = heard.clone();
         Self {
             end,
@@ -351,33 +353,3 @@ impl Drop for Bomb {
         panic!("{}", self.0);
     }
 }
-
-/// What was reported, to the loop's handler or where no loop is.
-#[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<String>>>);
-
-impl tracing::Subscriber for Heard {
-    fn enabled(&self, _: &tracing::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
-        tracing::span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
-
-    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
-
-    fn event(&self, event: &tracing::Event<'_>) {
-        event.record(&mut |_: &tracing::field::Field, value: &dyn fmt::Debug| {
-            self.0.lock().unwrap().push(format!("{value:?}"));
-        });
-    }
-
-    fn enter(&self, _: &tracing::span::Id) {}
-
-    fn exit(&self, _: &tracing::span::Id) {}
-}
-
-const DEADLINE: Duration = Duration::from_secs(20);
