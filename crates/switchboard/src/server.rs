@@ -12,6 +12,7 @@ mod drain;
 mod gate;
 mod idle;
 mod receipt;
+mod rules;
 mod seat;
 mod threads;
 
@@ -34,6 +35,7 @@ use census::Census;
 use clients::Clients;
 use drain::{Intake, Phase};
 use gate::Gate;
+use rules::Rules;
 
 /// A server to be, and then one that serves.
 ///
@@ -72,14 +74,6 @@ pub struct Server {
 /// What ends it; how that failed, if it did.
 type Until = dyn Future<Output = io::Result<()>>;
 
-/// How a server treats its clients.
-#[derive(Debug, Clone, Copy)]
-struct Rules {
-    limit: usize,
-    idle: Option<Duration>,
-    grace: Duration,
-}
-
 impl Server {
     /// A server at this target; see [`Listener::bind`]. Serving, it is ended by `SIGINT` or `SIGTERM`, unless told
     /// [otherwise](Self::until).
@@ -94,7 +88,7 @@ impl Server {
     /// A server on a listener.
     pub fn on(listener: impl Into<Listener>) -> Self {
         let interrupt = async { crate::task::interrupt().await.map(drop) };
-        let rules = Rules { limit: usize::MAX, idle: None, grace: GRACE };
+        let rules = Rules::default();
         Self { listeners: vec![listener.into()], rules, until: Box::pin(interrupt) }
     }
 
@@ -218,6 +212,3 @@ impl fmt::Debug for Server {
         f.debug_struct("Server").field("listeners", &self.listeners).field("rules", &self.rules).finish()
     }
 }
-
-/// How long handlers may go on when a server drains, unless told otherwise.
-const GRACE: Duration = Duration::from_secs(2);

@@ -11,10 +11,10 @@ use std::time::{Duration, Instant};
 
 use slotmap::{SlotMap, new_key_type};
 
-use super::Rules;
 use super::census::Census;
 use super::client::Client;
 use super::receipt::{Left, Receipt, Why};
+use super::rules::Rules;
 use super::seat::Seat;
 use crate::engine::{Address, Close, Fact, Op, Question, Socket, Submitted};
 use crate::event_loop::EventLoop;
@@ -350,6 +350,3 @@ impl Drop for Guard {
         self.clients.cancel(Why::Drain);
     }
 }
-
-/// How long handlers have to flush when their reading was ended.
-pub(super) const FLUSH: Duration = Duration::from_millis(200);

@@ -6,8 +6,9 @@ use std::pin::pin;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::clients::{Clients, FLUSH};
+use super::clients::Clients;
 use super::receipt::Why;
+use super::rules::FLUSH;
 use crate::event_loop::EventLoop;
 use crate::task::{elsewhere, sleep, sleep_until, yield_now};
 

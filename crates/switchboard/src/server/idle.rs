@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::clients::FLUSH;
+use super::rules::FLUSH;
 use crate::event_loop::EventLoop;
 use crate::net::Traffic;
 use crate::task::{Sleep, sleep_until};

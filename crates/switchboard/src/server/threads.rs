@@ -18,7 +18,8 @@ use super::deal::{Deal, Dealt};
 use super::drain::{Intake, Phase, first, serve};
 use super::gate::Gate;
 use super::receipt::Receipt;
-use super::{Client, Rules, Server};
+use super::rules::Rules;
+use super::{Client, Server};
 use crate::engine::{
     self, Address, Close, Descriptor, Done, Failed, Mechanism, Op, Plan, Socket, Submitted, Ticket,
 };
