@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
@@ -152,6 +153,49 @@ fn a_failure_on_any_thread_is_told_to_the_handler_of_the_loop_that_accepts() {
         // Word of the last ones may be on its way.
         event_loop.turn(Some(Duration::ZERO)).unwrap();
         assert_eq!(failures.get(), 6);
+    }
+}
+
+/// A failure that is on its way between the threads when the loop ends is told all the same.
+#[test]
+fn a_failure_on_another_thread_is_told_although_no_pass_follows() {
+    for network in network::real() {
+        let event_loop = network.event_loop();
+        let failures = Rc::new(Cell::new(0));
+        let counter = Rc::clone(&failures);
+        event_loop.on_failure(move |_| counter.set(counter.get() + 1));
+        let begun = Arc::new(AtomicUsize::new(0));
+        let ended = event_loop.block_on(async {
+            let server = Server::bind("127.0.0.1:0").await?;
+            let Address::Ip(address) = server.addresses()[0].clone() else { panic!("no IP address") };
+            let count = Arc::clone(&begun);
+            let _serving = switchboard::spawn(server.serve_threads(2, move || {
+                let count = Arc::clone(&count);
+                async move |mut stream: Stream, _: Client| {
+                    count.fetch_add(1, Ordering::Relaxed);
+                    while let Ok(data) = stream.recv().await
+                        && &*data != b"fail"
+                    {
+                        stream.send_all(data).await.unwrap();
+                    }
+                    Err::<(), _>("on purpose")
+                }
+            }));
+            let mut clients: Vec<_> = (0..4).map(|_| TcpStream::connect(address).unwrap()).collect();
+            clients.iter().for_each(|client| client.set_read_timeout(Some(network::DEADLINE)).unwrap());
+            while begun.load(Ordering::Relaxed) < 4 {
+                switchboard::sleep(Duration::from_millis(1)).await;
+            }
+            // The second and the fourth are with the other thread; this one does nothing from here on.
+            clients[1].write_all(b"fail").unwrap();
+            assert_eq!(clients[1].read(&mut [0; 1]).unwrap(), 0);
+            clients[3].write_all(b"after that").unwrap();
+            clients[3].read_exact(&mut [0; 10]).unwrap();
+            io::Result::Ok(())
+        });
+        ended.unwrap().unwrap();
+        drop(event_loop);
+        assert_eq!(failures.get(), 1, "{}", network.name());
     }
 }
 

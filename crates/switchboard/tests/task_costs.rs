@@ -149,6 +149,18 @@ async fn yield_once() {
     yield_now().await;
 }
 
+#[test]
+fn a_limit_does_not_double_what_it_is_put_on() {
+    let large = || async {
+        let buffer = [0_u8; 10_000];
+        yield_now().await;
+        std::hint::black_box(&buffer);
+    };
+    let (bare, limited) = (large(), timeout(Duration::from_secs(1), large()));
+    let (bare, limited) = (size_of_val(&bare), size_of_val(&limited));
+    assert!(limited < bare + 200, "{bare} bytes become {limited}");
+}
+
 /// As hyper asks of timers, and threads of what they call a loop by.
 #[test]
 fn what_crosses_threads_may() {

@@ -5,10 +5,10 @@ mod network;
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use network::{Network, on_every_engine};
-use switchboard::{EventLoop, sleep, spawn, timeout, yield_now};
+use network::{DEADLINE, Network, on_every_engine};
+use switchboard::{EventLoop, sleep, sleep_until, spawn, timeout, yield_now};
 
 on_every_engine! {
     a_task_that_is_awaited_gives_its_output,
@@ -18,6 +18,7 @@ on_every_engine! {
     block_on_within_a_task_is_a_clear_error,
     a_long_chain_of_tasks_that_hold_each_other_is_cancelled_without_a_deep_stack,
     sleeping_is_never_early_and_a_timeout_ends_what_takes_longer,
+    a_limit_is_kept_by_what_always_has_more_to_do,
     a_panic_in_a_detached_task_is_reported_once,
 }
 
@@ -123,6 +124,27 @@ fn sleeping_is_never_early_and_a_timeout_ends_what_takes_longer(network: &Networ
     });
     ended.unwrap();
     assert!(event_loop.now() - begun >= 2 * time);
+}
+
+/// What a limit is put on may spend every budget before the limit is looked at: a loop that receives a flood does.
+fn a_limit_is_kept_by_what_always_has_more_to_do(network: &Network) {
+    let event_loop = network.event_loop();
+    let past = event_loop.now();
+    let greedy = || async move {
+        let begun = Instant::now();
+        while begun.elapsed() < DEADLINE {
+            sleep_until(past).await;
+        }
+    };
+    let ended = event_loop.block_on(async {
+        let time = Duration::from_millis(2);
+        let limited = timeout(time, greedy());
+        limited.await.expect_err("a limit that is looked at from its beginning");
+        let limited = timeout(time, greedy());
+        sleep(2 * time).await;
+        limited.await.expect_err("a limit that is over when it is looked at first");
+    });
+    ended.unwrap();
 }
 
 fn a_panic_in_a_detached_task_is_reported_once(network: &Network) {

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::WeakHandle;
+
 /// What failed with nobody to see it: a panic of user code, an acceptor that cannot go on.
 #[derive(Debug, Clone)]
 pub struct Failure {
@@ -67,6 +69,36 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.what, self.message)
+    }
+}
+
+impl WeakHandle {
+    /// Tells the loop's failure handler, from whatever thread. When the loop has ended, the default one is told.
+    pub(crate) fn tell(&self, failure: Failure) {
+        let mut untold = Untold { failure: Some(failure), home: self.clone() };
+        self.reach(move |_| untold.tell());
+    }
+}
+
+/// A failure on its way to the handler. Should the loop end before it arrives, it is told by being dropped.
+struct Untold {
+    failure: Option<Failure>,
+    home: WeakHandle,
+}
+
+impl Untold {
+    fn tell(&mut self) {
+        let Some(failure) = self.failure.take() else { return };
+        match self.home.current() {
+            Some(event_loop) => event_loop.report(&failure),
+            None => failure.report(),
+        }
+    }
+}
+
+impl Drop for Untold {
+    fn drop(&mut self) {
+        self.tell();
     }
 }
 

@@ -215,12 +215,7 @@ impl<F> Worker<F> {
             None => engine::best()?,
         });
         let home = self.home.clone();
-        event_loop.on_failure(move |failure: &Failure| {
-            let copy = failure.clone();
-            if home.soon(move |event_loop| event_loop.report(&copy)).is_err() {
-                failure.report();
-            }
-        });
+        event_loop.on_failure(move |failure: &Failure| home.tell(failure.clone()));
         let receipt = event_loop.block_on(async {
             let event_loop = EventLoop::current().ok_or_else(elsewhere)?;
             let clients = Clients::new(&event_loop, self.rules, Arc::clone(&self.census), self.spawned);

@@ -21,9 +21,7 @@ impl About {
     }
 
     fn tell(&self, failure: Failure) {
-        let failure = failure.of(self.name.clone());
-        let mut untold = Untold { failure: Some(failure), home: self.home.clone() };
-        self.home.reach(move |_| untold.tell());
+        self.home.tell(failure.of(self.name.clone()));
     }
 
     fn tell_panic(&self, what: &str, panic: &(dyn Any + Send)) {
@@ -48,28 +46,6 @@ impl About {
                 None
             }
         }
-    }
-}
-
-/// A failure on its way to the handler. Should the loop end before it arrives, it is told by being dropped.
-struct Untold {
-    failure: Option<Failure>,
-    home: WeakHandle,
-}
-
-impl Untold {
-    fn tell(&mut self) {
-        let Some(failure) = self.failure.take() else { return };
-        match self.home.current() {
-            Some(event_loop) => event_loop.report(&failure),
-            None => failure.report(),
-        }
-    }
-}
-
-impl Drop for Untold {
-    fn drop(&mut self) {
-        self.tell();
     }
 }
 

@@ -34,15 +34,21 @@ pub(crate) fn spend<T>(cx: &mut Context<'_>, thing: impl FnOnce(&mut Context<'_>
 
 /// Spends one; pending, with the task woken, when nothing is left.
 pub(crate) fn poll(cx: &mut Context<'_>) -> Poll<()> {
+    if take() {
+        return Poll::Ready(());
+    }
+    cx.waker().wake_by_ref();
+    Poll::Pending
+}
+
+/// Spends one, if there is one left.
+pub(super) fn take() -> bool {
     match LEFT.get() {
-        Some(0) => {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
+        Some(0) => return false,
         Some(left) => LEFT.set(Some(left - 1)),
         None => {}
     }
-    Poll::Ready(())
+    true
 }
 
 /// Gives one back: what it was spent for is pending.

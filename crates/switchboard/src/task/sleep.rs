@@ -45,7 +45,7 @@ impl Sleep {
         self.due = Due::At(moment);
     }
 
-    fn forget_timer(&mut self) {
+    pub(super) fn forget_timer(&mut self) {
         if let Some((home, timer)) = self.timer.take() {
             home.reach(move |event_loop| {
                 event_loop.cancel(timer);
@@ -58,10 +58,13 @@ impl Future for Sleep {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        ready!(budget::poll(cx));
         let event_loop = current("sleep");
-        let polled = match &self.timer {
-            Some((home, timer)) if home.names(&event_loop) => event_loop.poll_woken(*timer, cx.waker()),
+        match &self.timer {
+            // Over by a timer it is free of charge: that took a pass, in which others had their turn. A limit is looked
+            // at last, and what it is put on may have spent all there was.
+            Some((home, timer)) if home.names(&event_loop) => {
+                ready!(event_loop.poll_woken(*timer, cx.waker()));
+            }
             _ => {
                 self.forget_timer();
                 let due = match self.due {
@@ -69,19 +72,14 @@ impl Future for Sleep {
                     Due::After(time) => event_loop.deadline(time),
                 };
                 self.due = Due::At(due);
-                if due <= event_loop.now() {
-                    Poll::Ready(())
-                } else {
+                if due > event_loop.now() || !budget::take() {
                     self.timer = Some((event_loop.weak_handle(), event_loop.wake_at(due, cx.waker())));
-                    Poll::Pending
+                    return Poll::Pending;
                 }
             }
-        };
-        match polled {
-            Poll::Ready(()) => self.timer = None,
-            Poll::Pending => budget::refund(),
         }
-        polled
+        self.timer = None;
+        Poll::Ready(())
     }
 }
 

@@ -1,12 +1,13 @@
 //! A bound in time on any future.
 
-use std::future::poll_fn;
-use std::pin::pin;
-use std::task::Poll;
+use std::pin::Pin;
+use std::task::{Context, Poll};
 use std::time::Duration;
 use std::{error, fmt, io};
 
-use super::sleep;
+use pin_project_lite::pin_project;
+
+use super::sleep::{Sleep, sleep};
 
 /// It was not done in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,16 +23,36 @@ pub struct TimedOut {
 ///
 /// [`TimedOut`], which turns into an [`io::Error`] with `?`.
 pub fn timeout<F: Future>(time: Duration, future: F) -> impl Future<Output = Result<F::Output, TimedOut>> {
-    let limit = sleep(time);
-    async move {
-        let (mut future, mut limit) = (pin!(future), pin!(limit));
-        poll_fn(|cx| {
-            if let Poll::Ready(output) = future.as_mut().poll(cx) {
-                return Poll::Ready(Ok(output));
-            }
-            limit.as_mut().poll(cx).map(|()| Err(TimedOut { time }))
-        })
-        .await
+    Limited { future: Some(future), time, limit: sleep(time) }
+}
+
+pin_project! {
+    /// A future and its limit. An async block around them would store the future twice.
+    struct Limited<F> {
+        #[pin]
+        future: Option<F>,
+        time: Duration,
+        limit: Sleep,
+    }
+}
+
+impl<F: Future> Future for Limited<F> {
+    type Output = Result<F::Output, TimedOut>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let future = this.future.as_mut().as_pin_mut().expect("a timeout is not polled after its end");
+        let end = match future.poll(cx) {
+            Poll::Ready(output) => Ok(output),
+            Poll::Pending => match Pin::new(&mut *this.limit).poll(cx) {
+                Poll::Ready(()) => Err(TimedOut { time: *this.time }),
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        // Whoever is told that it is over finds it dropped, however long this here is kept.
+        this.future.set(None);
+        this.limit.forget_timer();
+        Poll::Ready(end)
     }
 }
 
