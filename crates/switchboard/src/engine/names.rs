@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{self, AddressFamily, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType};
 
+use socket2::SockAddr;
+
 use super::{Address, UnixName};
 
 /// A socket of the family that addresses like this one need: non-blocking, close-on-exec.
@@ -53,10 +55,23 @@ pub(super) fn queue_is_full(to: &Address) -> io::Error {
     io::Error::new(io::ErrorKind::ResourceBusy, format!("the queue of {to} is full; try again later"))
 }
 
-/// The address the system wrote.
-pub(super) fn read(address: SocketAddrAny) -> io::Result<Address> {
+/// The address the system wrote; `again` asks it for the same once more, as a name for socket2.
+///
+/// A path that fills the system's field has no NUL behind it: rustix reads one byte too many then, or panics.
+pub(super) fn read(
+    address: SocketAddrAny,
+    again: impl FnOnce() -> io::Result<SockAddr>,
+) -> io::Result<Address> {
     if let Ok(ip) = SocketAddr::try_from(address.clone()) {
         return Ok(Address::Ip(ip));
+    }
+    if address.address_family() == AddressFamily::UNIX && address.addr_len() >= FULL {
+        let address = again()?;
+        return Ok(Address::Unix(match (address.as_pathname(), address.as_abstract_namespace()) {
+            (Some(path), _) => UnixName::Path(path.into()),
+            (_, Some(name)) => UnixName::Abstract(name.to_vec()),
+            _ => UnixName::Unnamed,
+        }));
     }
     let unix = SocketAddrUnix::try_from(address)?;
     Ok(Address::Unix(if let Some(path) = unix.path_bytes() {
@@ -69,8 +84,16 @@ pub(super) fn read(address: SocketAddrAny) -> io::Result<Address> {
 }
 
 /// The address of a peer, which has none when it is an unbound Unix socket.
-pub(super) fn read_peer(address: Option<SocketAddrAny>) -> io::Result<Address> {
-    address.map_or(Ok(Address::Unix(UnixName::Unnamed)), read)
+pub(super) fn read_peer(
+    address: Option<SocketAddrAny>,
+    again: impl FnOnce() -> io::Result<SockAddr>,
+) -> io::Result<Address> {
+    address.map_or(Ok(Address::Unix(UnixName::Unnamed)), |address| read(address, again))
+}
+
+/// For the sender of a datagram, whom nobody can ask once more: one whose name is too long for us is nobody.
+pub(super) fn unnamed() -> io::Result<SockAddr> {
+    SockAddr::unix("")
 }
 
 fn unix(name: &UnixName) -> Result<SocketAddrUnix, Errno> {
@@ -80,3 +103,6 @@ fn unix(name: &UnixName) -> Result<SocketAddrUnix, Errno> {
         UnixName::Abstract(name) => SocketAddrUnix::new_abstract_name(name),
     }
 }
+
+/// How long an address is, with its family, whose path leaves no room for a NUL or fills the last byte with it.
+const FULL: u32 = 2 + 108;

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use rustix::io::{Errno, fcntl_dupfd_cloexec, retry_on_intr};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, sockopt};
+use socket2::SockRef;
 use switchboard_selector::{self as selector, Events, Interest, Mechanism, Mode, Selector, Signal};
 
 use super::kernel::{Kernel, Kind, Lamp, News, Role};
@@ -182,8 +183,12 @@ impl Kernel for System {
     fn ask(&mut self, socket: Socket, question: Question) -> io::Result<Fact> {
         let fd = self.fd(socket)?;
         Ok(match question {
-            Question::Local => Fact::Address(names::read(net::getsockname(fd)?)?),
-            Question::Peer => Fact::Address(names::read_peer(net::getpeername(fd)?)?),
+            Question::Local => {
+                Fact::Address(names::read(net::getsockname(fd)?, || SockRef::from(&fd).local_addr())?)
+            }
+            Question::Peer => {
+                Fact::Address(names::read_peer(net::getpeername(fd)?, || SockRef::from(&fd).peer_addr())?)
+            }
             Question::Error => Fact::Error(sockopt::socket_error(fd)?.err().map(Into::into)),
             Question::Unsent => Fact::Count(selector::unsent(fd)?),
             Question::NoDelay => Fact::Flag(sockopt::tcp_nodelay(fd)?),
@@ -232,7 +237,7 @@ impl Kernel for System {
         let fd = self.fd(socket)?;
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
         let (child, peer) = retry_on_intr(|| net::acceptfrom_with(fd, flags))?;
-        let peer = names::read_peer(peer)?;
+        let peer = names::read_peer(peer, || SockRef::from(&child).peer_addr())?;
         let kind = self.kind(Role::Stream, matches!(peer, Address::Ip(_)));
         let (child, kind) = self.adopt(Source::Owned(child), kind)?;
         Ok((child, kind, peer))
@@ -281,7 +286,7 @@ impl Kernel for System {
     fn recv_from(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<(usize, Address)> {
         let fd = self.fd(socket)?;
         let (_, length, from) = retry_on_intr(|| net::recvfrom(fd, &mut *into, RecvFlags::TRUNC))?;
-        Ok((length, names::read_peer(from)?))
+        Ok((length, names::read_peer(from, names::unnamed)?))
     }
 
     fn send_to(&mut self, socket: Socket, part: &[u8], to: &Address) -> io::Result<usize> {
