@@ -4,10 +4,12 @@
 //! refused, 2 it was used wrongly. 128 + n is a server that was ended at once, by a second signal n.
 
 use std::fmt;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use rustix::io::Errno;
+
+use crate::outlet;
 
 /// Why the command ends without having done what it was asked to do.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,13 +44,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Writes one line on stderr. Where nobody can hear it, there is nothing left to do: `eprintln!` would panic.
+/// Writes one line on stderr. Where nobody hears it, there is nothing left to do: `eprintln!` would panic.
 pub(crate) fn say(line: &str) {
-    writeln!(io::stderr(), "{}", one_line(line)).ok();
+    outlet::write_line(&mut io::stderr(), &one_line(line), outlet::PATIENCE).ok();
 }
 
 /// What a user or a system gave us may hold line ends and escape sequences; shown as they are written.
-fn one_line(text: &str) -> String {
+pub(crate) fn one_line(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 

@@ -4,6 +4,8 @@ use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
 
+use crate::outlet::Log;
+
 /// Starts the log; `verbosity` is how many `-v` were given.
 pub(crate) fn start(verbosity: u8) {
     let level = match verbosity {
@@ -20,7 +22,7 @@ pub(crate) fn start(verbosity: u8) {
         .with_target(false)
         .with_max_level(level)
         .with_ansi(!plain && io::stderr().is_terminal())
-        .with_writer(io::stderr)
+        .with_writer(Log::default)
         // It would say with `eprintln!` that stderr cannot be written to, and that panics.
         .log_internal_errors(false)
         .init();

@@ -11,6 +11,7 @@ mod error;
 mod limits;
 mod listen;
 mod log;
+mod outlet;
 mod quantity;
 mod report;
 mod serve;

@@ -3,7 +3,7 @@
 //! That it is ready is a result: it goes to stdout, flushed, so that a script may wait for it. A reader who has gone
 //! away is no reason to stop serving; any other trouble with stdout is told once on stderr. How it ended goes to stderr.
 
-use std::io::{self, Write};
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 
@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 use switchboard::Address;
 use switchboard::engine::UnixName;
 
-use crate::error::{reason, say};
+use crate::error::{one_line, reason, say};
+use crate::outlet;
 use crate::serve::{End, Options};
 
 /// How the results are told.
@@ -37,8 +38,7 @@ impl Report {
     /// The readiness line.
     pub(crate) fn listening(&self, ready: &Ready) {
         let line = if self.json { ready.to_json().to_string() } else { ready.to_line() };
-        let mut stdout = io::stdout().lock();
-        if let Err(error) = writeln!(stdout, "{line}").and_then(|()| stdout.flush())
+        if let Err(error) = outlet::write_line(&mut io::stdout().lock(), &one_line(&line), outlet::PATIENCE)
             && error.kind() != io::ErrorKind::BrokenPipe
         {
             say(&format!("cannot write on stdout: {}; serving goes on without it", reason(&error)));

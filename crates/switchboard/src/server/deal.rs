@@ -26,12 +26,46 @@ struct State {
     /// The serving thread has ended, or is to end without a drain.
     is_over: bool,
     waker: Option<Waker>,
+    /// The serving thread can take connections.
+    is_open: bool,
+    /// Who waits for that.
+    opener: Option<Waker>,
 }
 
 impl Deal {
     pub(super) fn new() -> Self {
-        let state = State { queue: VecDeque::new(), phase: Phase::Serving, is_over: false, waker: None };
+        let state = State {
+            queue: VecDeque::new(),
+            phase: Phase::Serving,
+            is_over: false,
+            waker: None,
+            is_open: false,
+            opener: None,
+        };
         Self { state: Mutex::new(state) }
+    }
+
+    /// Says that connections will be taken from here on.
+    pub(super) fn open(&self) {
+        let mut state = self.lock();
+        state.is_open = true;
+        let opener = state.opener.take();
+        drop(state);
+        if let Some(opener) = opener {
+            opener.wake();
+        }
+    }
+
+    /// Waits until they are.
+    pub(super) fn poll_open(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if state.is_open {
+            return Poll::Ready(());
+        }
+        let old = state.opener.replace(cx.waker().clone());
+        drop(state);
+        drop(old);
+        Poll::Pending
     }
 
     /// Puts a connection in. It comes back when the thread has ended.
