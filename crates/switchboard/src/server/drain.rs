@@ -18,7 +18,7 @@ pub(super) trait Intake {
 }
 
 /// How far the server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Whoever comes is taken in.
     Serving,

@@ -164,8 +164,9 @@ impl Workers {
         Poll::Pending
     }
 
-    /// Waits until all of them have ended, and says what they did.
+    /// Waits until all of them have ended, and says what they did, or what the first of those met that failed.
     async fn ended(&mut self) -> io::Result<Receipt> {
+        let mut failure = None;
         while !self.tasks.is_empty() {
             let failed = poll_fn(|cx| match self.poll_failed(cx) {
                 Poll::Ready(error) => Poll::Ready(Some(error)),
@@ -173,10 +174,11 @@ impl Workers {
                 Poll::Pending => Poll::Pending,
             });
             if let Some(error) = failed.await {
-                return Err(error);
+                // The others are still serving.
+                failure.get_or_insert(error);
             }
         }
-        Ok(std::mem::take(&mut self.receipt))
+        failure.map_or_else(|| Ok(std::mem::take(&mut self.receipt)), Err)
     }
 }
 
@@ -257,7 +259,11 @@ where
     H: AsyncFn(Stream, Client) -> R + 'static,
     R: Outcome + 'static,
 {
-    fn poll(&mut self, cx: &mut Context<'_>, _: Phase) -> Poll<io::Result<()>> {
+    fn poll(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<io::Result<()>> {
+        if phase == Phase::Closed {
+            // Who is dealt to it from here on goes back.
+            self.deal.enter(phase);
+        }
         loop {
             match self.deal.poll_take(cx) {
                 Poll::Ready(Some(dealt)) => adopt(&self.clients, dealt, &self.handler),
