@@ -16,7 +16,7 @@ use crate::outlet;
 use crate::serve::{End, Options};
 
 /// How the results are told.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Report {
     json: bool,
 }

@@ -47,7 +47,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let signals = Signals::catch().await;
         let report = Report::new(options.json);
         let server = prepare(listeners, options);
-        report.listening(&Ready::new(server.addresses(), options, &engine));
+        let ready = Ready::new(server.addresses(), options, &engine);
+        let server = server.ready(move || report.listening(&ready));
         let served = serve(server, options, signals).await;
         drop(files);
         served.map(|end| report.ended(&end))

@@ -33,7 +33,7 @@ use crate::net::{Address, Listener, Stream, ToTarget};
 use crate::task::{Outcome, elsewhere};
 use census::Census;
 use clients::Clients;
-use drain::{Intake, Phase};
+use drain::{Intake, Phase, Ready};
 use gate::Gate;
 use rules::Rules;
 
@@ -69,6 +69,7 @@ pub struct Server {
     listeners: Vec<Listener>,
     rules: Rules,
     until: Pin<Box<Until>>,
+    ready: Option<Ready>,
 }
 
 /// What ends it; how that failed, if it did.
@@ -89,7 +90,7 @@ impl Server {
     pub fn on(listener: impl Into<Listener>) -> Self {
         let interrupt = async { crate::task::interrupt().await.map(drop) };
         let rules = Rules::default();
-        Self { listeners: vec![listener.into()], rules, until: Box::pin(interrupt) }
+        Self { listeners: vec![listener.into()], rules, until: Box::pin(interrupt), ready: None }
     }
 
     /// Serves on one more listener, too.
@@ -136,6 +137,13 @@ impl Server {
         self
     }
 
+    /// Calls this when it has begun to serve: whatever ends it is heard, and all of its threads run. The moment to tell the
+    /// world, which may answer with a signal at once.
+    pub fn ready(mut self, tell: impl FnOnce() + 'static) -> Self {
+        self.ready = Some(Box::new(tell));
+        self
+    }
+
     /// Where it listens, with the real ports: one for each listener.
     #[must_use]
     pub fn addresses(&self) -> Vec<Address> {
@@ -175,7 +183,7 @@ impl Server {
                 clients: Rc::clone(&clients),
                 handler: Rc::new(handler),
             };
-            let served = drain::serve(&clients, self.until, &mut entrance).await;
+            let served = drain::serve(&clients, self.until, self.ready, &mut entrance).await;
             clients.note_gate(entrance.gate.tally);
             served.map(|()| clients.receipt())
         }

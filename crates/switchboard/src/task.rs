@@ -36,7 +36,7 @@ use std::task::{Context, Poll, ready};
 
 pub use block_on::run;
 pub use blocking::spawn_blocking;
-pub(crate) use budget::{poll as poll_budget, refund, spend};
+pub(crate) use budget::{is_spent, poll as poll_budget, refund, spend};
 pub(crate) use canceller::Canceller;
 #[doc(inline)]
 pub use entry::main;

@@ -17,7 +17,7 @@ use service::{
 };
 use switchboard::net::{Listener, Stream, TcpStream};
 use switchboard::server::{Client, Server};
-use switchboard::{spawn, timeout};
+use switchboard::{spawn, timeout, yield_now};
 
 on_every_engine! {
     two_hundred_clients_on_one_loop_get_their_own_bytes_back,
@@ -26,6 +26,7 @@ on_every_engine! {
     each_failure_of_a_handler_is_reported_once_and_the_others_live_on,
     what_a_handler_returns_is_dropped_and_may_panic_then,
     dropping_the_serving_cancels_all_handlers_and_closes_their_connections,
+    dropping_the_serving_ends_the_wait_for_the_drain,
     an_until_that_fails_makes_serving_fail_after_the_drain,
     never_more_than_the_limit_are_served_and_nobody_is_refused,
     two_listeners_take_turns_within_a_limit_of_one,
@@ -298,6 +299,32 @@ impl Drop for Alive {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
+}
+
+/// What a handler left behind would wait for ever: no drain will ever come.
+fn dropping_the_serving_ends_the_wait_for_the_drain(network: &Network) {
+    tell(network, async {
+        let (server, address) = bind().await?;
+        let (begun, ended) = (Rc::new(Cell::new(false)), Switch::default());
+        let (seen, told) = (Rc::clone(&begun), ended.clone());
+        let serving = spawn(server.serve(async move |stream: Stream, client: Client| {
+            let told = told.clone();
+            let left_behind = async move {
+                client.draining().await;
+                assert!(client.is_draining());
+                told.throw();
+            };
+            spawn(left_behind).detach();
+            seen.set(true);
+            drop(stream);
+        }));
+        drop(TcpStream::connect(address).await?);
+        until("a handler has run", || begun.get()).await;
+        yield_now().await;
+        drop(serving);
+        ended.thrown().await;
+        Ok(())
+    });
 }
 
 fn an_until_that_fails_makes_serving_fail_after_the_drain(network: &Network) {

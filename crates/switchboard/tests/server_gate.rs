@@ -24,6 +24,7 @@ on_every_engine! {
     a_listener_that_cannot_go_on_ends_the_server_after_a_drain,
     those_in_the_queue_of_another_listener_are_served_when_one_cannot_go_on,
     an_accept_that_always_fails_leaves_the_others_their_turn,
+    a_queue_that_is_never_empty_does_not_put_the_end_off,
 }
 
 const GRACE: Duration = Duration::from_millis(100);
@@ -202,5 +203,16 @@ fn an_accept_that_always_fails_leaves_the_others_their_turn(network: &Network) {
         serving.await
     });
     assert_eq!((receipt.accepted, receipt.cancelled), (2, 0), "{receipt}");
+    assert!(receipt.lost >= 50);
+}
+
+/// Whoever floods a server with connections must not keep it from ending.
+fn a_queue_that_is_never_empty_does_not_put_the_end_off(network: &Network) {
+    let receipt = faulty(network, async |faults| {
+        let (server, _) = bind().await?;
+        faults.every_accept.set(Some(Errno::CONNABORTED));
+        server.grace(Duration::from_millis(1)).until(async {}).serve(echo).await
+    });
+    assert_ends(&receipt, 0, 0, 0);
     assert!(receipt.lost >= 50);
 }

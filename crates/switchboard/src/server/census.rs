@@ -38,7 +38,8 @@ impl Census {
         if self.has_room() {
             return Poll::Ready(());
         }
-        let old = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).replace(cx.waker().clone());
+        let waker = cx.waker().clone();
+        let old = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).replace(waker);
         drop(old);
         // Somebody may have gone before the waker was there to be woken.
         if self.has_room() { Poll::Ready(()) } else { Poll::Pending }

@@ -21,13 +21,13 @@ impl Client {
         &self.peer
     }
 
-    /// Whether the server drains: finish what is under way, begin nothing new.
+    /// Whether the server drains, or is gone: finish what is under way, begin nothing new.
     #[must_use]
     pub fn is_draining(&self) -> bool {
         self.clients.is_draining()
     }
 
-    /// Waits until the server drains.
+    /// Waits until the server drains, or is gone: its serving was dropped.
     ///
     /// *Cancel safety.* It may be dropped and asked for again, as often as one likes.
     pub async fn draining(&self) {

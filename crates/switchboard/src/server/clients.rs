@@ -160,20 +160,22 @@ impl Clients {
     /// Tells all handlers that the server drains.
     pub(super) fn begin_drain(&self) {
         self.draining.set(true);
-        let waiting = self.at_drain.take();
-        waiting.into_iter().for_each(|(_, waker)| waker.wake());
+        for (_, waker) in self.at_drain.take() {
+            waker.wake();
+        }
     }
 
     /// Has this waker woken when the server drains, instead of the one that was to be by this name.
     pub(super) fn wake_at_drain(&self, wait: Option<WaitId>, waker: &Waker) -> WaitId {
-        let mut waiting = self.at_drain.borrow_mut();
-        let Some((wait, slot)) = wait.and_then(|wait| Some((wait, waiting.get_mut(wait)?))) else {
-            return waiting.insert(waker.clone());
-        };
-        let old = (!slot.will_wake(waker)).then(|| std::mem::replace(slot, waker.clone()));
-        drop(waiting);
+        // Wakers are others' code: cloned and dropped with nothing borrowed.
+        let known = |wait: &WaitId| self.at_drain.borrow().get(*wait).is_some_and(|old| old.will_wake(waker));
+        if let Some(wait) = wait.filter(known) {
+            return wait;
+        }
+        let new = waker.clone();
+        let old = wait.and_then(|wait| self.at_drain.borrow_mut().remove(wait));
         drop(old);
-        wait
+        self.at_drain.borrow_mut().insert(new)
     }
 
     /// Somebody does not wait for the drain any more.
@@ -347,6 +349,8 @@ pub(super) struct Guard {
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        // There will be no other drain to wait for.
+        self.clients.begin_drain();
         self.clients.cancel(Why::Drain);
     }
 }

@@ -68,10 +68,10 @@ impl Deal {
         Poll::Pending
     }
 
-    /// Puts a connection in. It comes back when the thread has ended.
+    /// Puts a connection in. It comes back when the thread has ended, or takes nobody any more.
     pub(super) fn put(&self, dealt: Dealt) -> Result<(), Dealt> {
         let mut state = self.lock();
-        if state.is_over {
+        if state.is_over || state.phase == Phase::Closed {
             return Err(dealt);
         }
         state.queue.push_back(dealt);
@@ -89,10 +89,10 @@ impl Deal {
         }
     }
 
-    /// Says how far the server is.
+    /// Says how far the server is. There is no way back.
     pub(super) fn enter(&self, phase: Phase) {
         let mut state = self.lock();
-        if state.phase != phase {
+        if state.phase < phase {
             state.phase = phase;
             wake(state);
         }
@@ -139,4 +139,30 @@ fn wait<T>(mut state: MutexGuard<'_, State>, cx: &Context<'_>) -> Poll<T> {
     drop(state);
     drop(old);
     Poll::Pending
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::task::Waker;
+
+    use super::*;
+
+    fn dealt() -> Dealt {
+        (std::io::stderr().as_fd().try_clone_to_owned().unwrap(), "127.0.0.1:1".parse().unwrap())
+    }
+
+    /// Its grace period may be over before that of the thread that accepts.
+    #[test]
+    fn a_thread_that_takes_nobody_any_more_sends_them_back() {
+        let (deal, cx) = (Deal::new(), Context::from_waker(Waker::noop()));
+        deal.enter(Phase::Draining);
+        deal.put(dealt()).unwrap();
+        deal.enter(Phase::Closed);
+        // The thread that accepts is not so far yet.
+        deal.enter(Phase::Draining);
+        assert!(deal.put(dealt()).is_err());
+        assert!(matches!(deal.poll_take(&cx), Poll::Ready(Some(_))));
+        assert!(matches!(deal.poll_take(&cx), Poll::Ready(None)));
+    }
 }

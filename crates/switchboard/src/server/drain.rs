@@ -10,7 +10,7 @@ use super::clients::Clients;
 use super::receipt::Why;
 use super::rules::FLUSH;
 use crate::event_loop::EventLoop;
-use crate::task::{elsewhere, sleep, sleep_until, yield_now};
+use crate::task::{elsewhere, is_spent, sleep, sleep_until, yield_now};
 
 /// Where new clients come from: takes in all who are there, and is ready when nobody can come any more, or with an error
 /// that will not pass.
@@ -19,7 +19,7 @@ pub(super) trait Intake {
 }
 
 /// How far the server is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
     /// Whoever comes is taken in.
     Serving,
@@ -29,16 +29,24 @@ pub(super) enum Phase {
     Closed,
 }
 
-/// Serves until told to end, and drains. The first of what went wrong on the way is the error.
+/// Who is told that serving has begun.
+pub(super) type Ready = Box<dyn FnOnce()>;
+
+/// Serves until told to end, and drains. It has begun when it hears of its end, and before anybody is taken in. The first
+/// of what went wrong on the way is the error.
 pub(super) async fn serve(
     clients: &Clients,
     until: impl Future<Output = io::Result<()>>,
+    mut ready: Option<Ready>,
     intake: &mut impl Intake,
 ) -> io::Result<()> {
     let mut until = pin!(until);
     let ended = poll_fn(|cx| {
         if let Poll::Ready(end) = until.as_mut().poll(cx) {
             return Poll::Ready(end);
+        }
+        if let Some(ready) = ready.take() {
+            ready();
         }
         match intake.poll(cx, Phase::Serving) {
             Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
@@ -58,8 +66,15 @@ async fn drain(clients: &Clients, intake: &mut impl Intake) -> io::Result<()> {
     clients.begin_drain();
 
     let mut time = pin!(sleep_until(grace));
+    let mut looks = 0;
     let emptied = poll_fn(|cx| match intake.poll(cx, Phase::Draining) {
         Poll::Ready(outcome) => Poll::Ready(outcome),
+        // Those who were in the queue when the drain began are taken in however short the time is; not all who ever come.
+        Poll::Pending if is_spent() && looks < MOST_LOOKS => {
+            looks += 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
         Poll::Pending => time.as_mut().poll(cx).map(Ok),
     })
     .await;
@@ -109,6 +124,10 @@ pub(super) async fn first(one: impl Future<Output = ()>, other: impl Future<Outp
     })
     .await;
 }
+
+/// How often an intake that spends a whole budget is looked at before the time is: enough for a queue of 4096, the most
+/// that systems allow by default.
+const MOST_LOOKS: u32 = 100;
 
 /// What closing may take after a handler's end.
 const MOMENT: Duration = Duration::from_millis(50);

@@ -80,12 +80,19 @@ impl Server {
                 turn: 0,
                 under_way: Rc::default(),
             };
+            let opened = workers.open().await;
             let mut until = self.until;
             let until = poll_fn(|cx| match workers.poll_failed(cx) {
                 Poll::Ready(error) => Poll::Ready(Err(error)),
                 Poll::Pending => until.as_mut().poll(cx),
             });
-            let served = serve(&clients, until, &mut dealer).await;
+            let served = match opened {
+                Ok(()) => serve(&clients, until, self.ready, &mut dealer).await,
+                Err(error) => {
+                    workers.stop();
+                    Err(error)
+                }
+            };
             clients.note_gate(dealer.gate.tally);
             let mut receipt = clients.receipt();
             let others = workers.ended().await;
@@ -144,6 +151,20 @@ impl Workers {
         self.tasks.push(spawn_blocking(move || worker.run()));
     }
 
+    /// Waits until all of them can take connections: before, nobody is accepted, who might take what they need.
+    async fn open(&mut self) -> io::Result<()> {
+        let deals = self.deals.clone();
+        poll_fn(|cx| match self.poll_failed(cx) {
+            Poll::Ready(error) => {
+                let hint = "serve on fewer threads, or allow more descriptors with `ulimit -n`";
+                Poll::Ready(Err(io::Error::new(error.kind(), format!("{error}; {hint}"))))
+            }
+            Poll::Pending if deals.iter().all(|deal| deal.poll_open(cx).is_ready()) => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
+    }
+
     /// Waits until one of them fails.
     fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let mut at = 0;
@@ -165,8 +186,16 @@ impl Workers {
         Poll::Pending
     }
 
-    /// Waits until all of them have ended, and says what they did.
+    /// Has all of them end at once.
+    fn stop(&self) {
+        for deal in &self.deals {
+            drop(deal.end());
+        }
+    }
+
+    /// Waits until all of them have ended, and says what they did, or what the first of those met that failed.
     async fn ended(&mut self) -> io::Result<Receipt> {
+        let mut failure = None;
         while !self.tasks.is_empty() {
             let failed = poll_fn(|cx| match self.poll_failed(cx) {
                 Poll::Ready(error) => Poll::Ready(Some(error)),
@@ -174,19 +203,18 @@ impl Workers {
                 Poll::Pending => Poll::Pending,
             });
             if let Some(error) = failed.await {
-                return Err(error);
+                // The others are still serving.
+                failure.get_or_insert(error);
             }
         }
-        Ok(std::mem::take(&mut self.receipt))
+        failure.map_or_else(|| Ok(std::mem::take(&mut self.receipt)), Err)
     }
 }
 
 impl Drop for Workers {
     /// Nobody waits for them any more.
     fn drop(&mut self) {
-        for deal in &self.deals {
-            drop(deal.end());
-        }
+        self.stop();
     }
 }
 
@@ -222,6 +250,7 @@ impl<F> Worker<F> {
             let _guests = clients.guard();
             let handler = Rc::new((self.factory)());
             drop(event_loop);
+            self.deal.open();
             let mut taker = Taker { deal: Arc::clone(&self.deal), clients: Rc::clone(&clients), handler };
             let draining = async {
                 poll_fn(|cx| self.deal.poll_draining(cx)).await;
@@ -229,7 +258,7 @@ impl<F> Worker<F> {
             };
             let mut served = Ok(());
             let over = poll_fn(|cx| self.deal.poll_over(cx));
-            first(async { served = serve(&clients, draining, &mut taker).await }, over).await;
+            first(async { served = serve(&clients, draining, None, &mut taker).await }, over).await;
             served.map(|()| clients.receipt())
         })??;
         event_loop.wind_up()?;
@@ -258,7 +287,11 @@ where
     H: AsyncFn(Stream, Client) -> R + 'static,
     R: Outcome + 'static,
 {
-    fn poll(&mut self, cx: &mut Context<'_>, _: Phase) -> Poll<io::Result<()>> {
+    fn poll(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<io::Result<()>> {
+        if phase == Phase::Closed {
+            // Who is dealt to it from here on goes back.
+            self.deal.enter(phase);
+        }
         loop {
             match self.deal.poll_take(cx) {
                 Poll::Ready(Some(dealt)) => adopt(&self.clients, dealt, &self.handler),

@@ -51,6 +51,11 @@ pub(super) fn take() -> bool {
     true
 }
 
+/// Whether this poll has spent all it had.
+pub(crate) fn is_spent() -> bool {
+    LEFT.get() == Some(0)
+}
+
 /// Gives one back: what it was spent for is pending.
 pub(crate) fn refund() {
     LEFT.set(LEFT.get().map(|left| left + 1));
