@@ -7,13 +7,15 @@ use std::io;
 use std::time::Duration;
 
 use network::{Network, on_every_engine};
-use switchboard::net::{TcpListener, TcpStream};
+use switchboard::net::{Close, TcpListener, TcpStream};
 use switchboard::{spawn, timeout};
 
 on_every_engine! {
     what_is_sent_comes_back_from_an_echo,
     slices_and_leases_may_be_mixed,
     a_write_all_that_was_dropped_half_way_ends_the_sending,
+    what_was_cut_off_does_not_look_like_an_end,
+    what_a_gentle_close_had_no_time_to_send_does_not_look_like_an_end,
 }
 
 async fn echo(mut stream: TcpStream) -> io::Result<()> {
@@ -86,6 +88,51 @@ fn a_write_all_that_was_dropped_half_way_ends_the_sending(network: &Network) {
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
         let error = client.send_all(&b"more"[..]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        io::Result::Ok(())
+    });
+    ended.unwrap().unwrap();
+}
+
+/// Reads to the end, or to what breaks it off.
+async fn read_out(stream: &mut TcpStream) -> io::Result<usize> {
+    let mut bytes = 0;
+    loop {
+        match stream.recv().await? {
+            lease if lease.is_empty() => return Ok(bytes),
+            lease => bytes += lease.len(),
+        }
+    }
+}
+
+fn what_was_cut_off_does_not_look_like_an_end(network: &Network) {
+    let event_loop = network.event_loop();
+    let ended = event_loop.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut client = TcpStream::connect(listener.local_addr()?).await?;
+        let (mut peer, _) = listener.accept().await?;
+        let much = vec![1; 64 << 20];
+        timeout(Duration::from_millis(10), client.write_all(&much)).await.unwrap_err();
+        assert_eq!(client.shutdown().await.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+        drop(client);
+        let error = read_out(&mut peer).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        io::Result::Ok(())
+    });
+    ended.unwrap().unwrap();
+}
+
+fn what_a_gentle_close_had_no_time_to_send_does_not_look_like_an_end(network: &Network) {
+    let event_loop = network.event_loop();
+    let ended = event_loop.block_on(async {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let mut client = TcpStream::connect(listener.local_addr()?).await?;
+        let (mut peer, _) = listener.accept().await?;
+        timeout(Duration::from_millis(10), client.send_all(vec![1; 64 << 20])).await.unwrap_err();
+        let time = Duration::from_millis(20);
+        switchboard::net::Stream::from(client).close(Close::Gently { bytes: 1 << 20, time });
+        switchboard::sleep(10 * time).await;
+        let error = read_out(&mut peer).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
         io::Result::Ok(())
     });
     ended.unwrap().unwrap();

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::Shutdown;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
 use super::traffic::Traffic;
@@ -19,6 +20,8 @@ pub(super) struct Endpoint {
     home: WeakHandle,
     socket: Socket,
     pub(super) traffic: Option<Arc<Traffic>>,
+    /// A send was broken off in its middle: a peer that received an end after it would take the half for a whole.
+    cut: AtomicBool,
 }
 
 impl Endpoint {
@@ -31,7 +34,7 @@ impl Endpoint {
 
     /// Takes over a socket of this loop.
     pub(super) fn new(event_loop: &EventLoop, socket: Socket) -> Self {
-        Self { home: event_loop.weak_handle(), socket, traffic: None }
+        Self { home: event_loop.weak_handle(), socket, traffic: None, cut: AtomicBool::new(false) }
     }
 
     /// The loop it belongs to, if that runs this code.
@@ -106,6 +109,11 @@ impl Endpoint {
         }
     }
 
+    /// Has it broken off when it is dropped, instead of ended.
+    pub(super) fn note_cut(&self) {
+        self.cut.store(true, Ordering::Relaxed);
+    }
+
     /// Ends our side of a stream, in the background.
     pub(super) fn end_writing(&self) {
         let op = Op::Shutdown { socket: self.socket, how: Shutdown::Write };
@@ -127,7 +135,7 @@ impl Endpoint {
 
 impl Drop for Endpoint {
     fn drop(&mut self) {
-        let how = self.traffic.as_ref().map_or(Close::GENTLY, |traffic| traffic.close());
-        self.close(how);
+        let gently = || self.traffic.as_ref().map_or(Close::GENTLY, |traffic| traffic.close());
+        self.close(if self.cut.load(Ordering::Relaxed) { Close::Reset } else { gently() });
     }
 }

@@ -112,7 +112,8 @@ impl WriteHalf {
     /// Sends all of a slice.
     ///
     /// *Cancel safety.* Dropped after a part of it was sent, it makes all that is sent later fail with
-    /// [`io::ErrorKind::BrokenPipe`]: the peer could not tell where it was broken off.
+    /// [`io::ErrorKind::BrokenPipe`], and dropping the stream reset the connection: the peer could not tell otherwise that
+    /// it was broken off.
     ///
     /// # Errors
     ///
@@ -151,13 +152,15 @@ impl WriteHalf {
     ///
     /// # Errors
     ///
-    /// As `shutdown(2)`. A connection that is gone already counts as ended.
+    /// As `shutdown(2)`. A connection that is gone already counts as ended. [`io::ErrorKind::BrokenPipe`] when a send was
+    /// broken off in its middle: the peer would take the end behind it for the end of a whole.
     pub async fn shutdown(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_shutdown(cx)).await
     }
 
     /// The same, polled.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.check_whole()?;
         self.endpoint.give_up(&mut self.waiting);
         self.endpoint.poll_shutdown(cx, &mut self.ending)
     }
@@ -242,7 +245,9 @@ impl Drop for WriteHalf {
     fn drop(&mut self) {
         self.endpoint.give_up(&mut self.ending);
         self.endpoint.give_up(&mut self.waiting);
-        if Arc::strong_count(&self.endpoint) > 1 {
+        if self.cut {
+            self.endpoint.note_cut();
+        } else if Arc::strong_count(&self.endpoint) > 1 {
             self.endpoint.end_writing();
         }
     }

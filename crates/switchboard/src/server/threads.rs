@@ -157,7 +157,7 @@ impl Workers {
         poll_fn(|cx| match self.poll_failed(cx) {
             Poll::Ready(error) => {
                 let hint = "serve on fewer threads, or allow more descriptors with `ulimit -n`";
-                Poll::Ready(Err(io::Error::new(error.kind(), format!("{error}; {hint}"))))
+                Poll::Ready(Err(io::Error::new(error.kind(), format!("{hint}: {error}"))))
             }
             Poll::Pending if deals.iter().all(|deal| deal.poll_open(cx).is_ready()) => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,

@@ -109,8 +109,11 @@ impl<K: Kernel> Readiness<K> {
         {
             self.closing.remove(&(closing.until, socket));
         }
+        // What was to be sent and was not must not look like all there was.
+        let cut =
+            self.sockets.slots.get(socket).is_some_and(|slot| slot.cut || !slot.write.waiting.is_empty());
         self.strand(socket, &closed());
-        self.sockets.end(socket, false);
+        self.sockets.end(socket, cut);
     }
 
     /// Bounds a close that is under way.
