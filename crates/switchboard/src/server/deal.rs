@@ -23,6 +23,7 @@ pub(super) struct Deal {
 struct State {
     queue: VecDeque<Dealt>,
     phase: Phase,
+    has_begun: bool,
     /// The serving thread has ended, or is to end without a drain.
     is_over: bool,
     waker: Option<Waker>,
@@ -30,8 +31,23 @@ struct State {
 
 impl Deal {
     pub(super) fn new() -> Self {
-        let state = State { queue: VecDeque::new(), phase: Phase::Serving, is_over: false, waker: None };
+        let state = State {
+            queue: VecDeque::new(),
+            phase: Phase::Serving,
+            has_begun: false,
+            is_over: false,
+            waker: None,
+        };
         Self { state: Mutex::new(state) }
+    }
+
+    /// The serving thread runs.
+    pub(super) fn begin(&self) {
+        self.lock().has_begun = true;
+    }
+
+    pub(super) fn has_begun(&self) -> bool {
+        self.lock().has_begun
     }
 
     /// Puts a connection in. It comes back when the thread has ended, or takes nobody any more.

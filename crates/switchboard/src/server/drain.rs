@@ -122,5 +122,5 @@ const MOST_LOOKS: u32 = 100;
 /// What closing may take at the end.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// How long to wait between two looks at what is being closed.
-const LOOK: Duration = Duration::from_millis(2);
+/// How long to wait between two looks at what tells nobody: what is being closed, and threads that begin.
+pub(super) const LOOK: Duration = Duration::from_millis(2);

@@ -11,11 +11,12 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use super::census::Census;
 use super::clients::Clients;
 use super::deal::{Deal, Dealt};
-use super::drain::{Intake, Phase, first, serve};
+use super::drain::{Intake, LOOK, Phase, first, serve};
 use super::gate::Gate;
 use super::receipt::Receipt;
 use super::{Client, Rules, Server};
@@ -24,7 +25,7 @@ use crate::engine::{
 };
 use crate::event_loop::{Completion, EventLoop, Failure, WeakHandle};
 use crate::net::Stream;
-use crate::task::{Outcome, Task, elsewhere, spawn_blocking};
+use crate::task::{Outcome, Task, elsewhere, sleep, spawn_blocking};
 
 impl Server {
     /// [`serve`](Self::serve), on so many threads, this one included. `factory` makes the handler of each thread, on that
@@ -35,8 +36,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`serve`](Self::serve); [`io::ErrorKind::InvalidInput`] for no thread at all or more than 48, and
-    /// [`io::ErrorKind::Unsupported`] for more than one in a simulated network.
+    /// As [`serve`](Self::serve); [`io::ErrorKind::InvalidInput`] for no thread at all or more than 48,
+    /// [`io::ErrorKind::Unsupported`] for more than one in a simulated network, and [`io::ErrorKind::ResourceBusy`] when
+    /// other blocking work leaves too few helper threads.
     #[track_caller]
     pub fn serve_threads<F, H, R>(
         self,
@@ -70,6 +72,7 @@ impl Server {
                 });
             }
             drop(event_loop);
+            workers.begun().await?;
             let mut dealer = Dealer {
                 gate: Gate::new(self.listeners, census),
                 handler: Rc::new(factory()),
@@ -143,6 +146,26 @@ impl Workers {
         self.tasks.push(spawn_blocking(move || worker.run()));
     }
 
+    /// Waits until all of them run, before anybody is dealt to them: the helpers may be busy with other work.
+    async fn begun(&self) -> io::Result<()> {
+        let beginning = async {
+            while !self.deals.iter().all(|deal| deal.has_begun()) {
+                sleep(LOOK).await;
+            }
+        };
+        first(beginning, sleep(PATIENCE)).await;
+        let missing = self.deals.iter().filter(|deal| !deal.has_begun()).count();
+        if missing == 0 {
+            return Ok(());
+        }
+        let message = format!(
+            "cannot serve on {} threads: {missing} of them did not begin within {PATIENCE:?}, since the helpers of \
+             this loop are busy; give it fewer, or less blocking work",
+            self.deals.len() + 1
+        );
+        Err(io::Error::new(io::ErrorKind::ResourceBusy, message))
+    }
+
     /// Waits until one of them fails.
     fn poll_failed(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
         let mut at = 0;
@@ -211,6 +234,7 @@ impl<F> Worker<F> {
         H: AsyncFn(Stream, Client) -> R + 'static,
         R: Outcome + 'static,
     {
+        self.deal.begin();
         let event_loop = EventLoop::with(match self.mechanism {
             Some(mechanism) => engine::with(mechanism)?,
             None => engine::best()?,
@@ -401,3 +425,6 @@ impl Completion for Handover {
 
 /// How many threads at most: the engine has 64 helpers, and some may be wanted for other work.
 const MOST_THREADS: usize = 48;
+
+/// How long helpers may take to begin.
+const PATIENCE: Duration = Duration::from_secs(5);
