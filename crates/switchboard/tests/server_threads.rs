@@ -199,6 +199,30 @@ fn a_failure_on_another_thread_is_told_although_no_pass_follows() {
     }
 }
 
+/// A connection dealt to a thread that never begins would never be served, and the drain would never end.
+#[test]
+fn threads_that_cannot_begin_are_a_clear_error() {
+    let event_loop = network::Network::POLL.event_loop();
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Arc::new(Mutex::new(released));
+    let ended = event_loop.block_on(async {
+        // As many as there are helpers.
+        let busy = (0..64).map(|_| {
+            let released = Arc::clone(&released);
+            switchboard::spawn_blocking(move || released.lock().unwrap().recv().is_ok())
+        });
+        let _busy: Vec<_> = busy.collect();
+        switchboard::yield_now().await;
+        let server = Server::bind("127.0.0.1:0").await?.until(async {});
+        let serving = server.serve_threads(2, || async |_: Stream, _: Client| {});
+        let error = switchboard::timeout(network::DEADLINE, serving).await?.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ResourceBusy, "{error}");
+        io::Result::Ok(())
+    });
+    drop(release);
+    ended.unwrap().unwrap();
+}
+
 #[test]
 fn what_makes_no_sense_is_a_clear_error() {
     for (threads, kind) in [(0, io::ErrorKind::InvalidInput), (49, io::ErrorKind::InvalidInput)] {

@@ -132,5 +132,5 @@ const MOST_LOOKS: u32 = 100;
 /// What closing may take after a handler's end.
 const MOMENT: Duration = Duration::from_millis(50);
 
-/// How long to wait between two looks at what is being closed.
+/// How long to wait between two looks at what tells nobody: what is being closed, and threads that begin.
 const LOOK: Duration = Duration::from_millis(2);

@@ -7,10 +7,11 @@ use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::panic::Location;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use super::census::Census;
 use super::clients::Clients;
@@ -25,7 +26,7 @@ use crate::engine::{
 };
 use crate::event_loop::{Completion, EventLoop, Failure, WeakHandle};
 use crate::net::Stream;
-use crate::task::{Outcome, Task, elsewhere, spawn_blocking};
+use crate::task::{Outcome, Task, elsewhere, sleep, spawn_blocking};
 
 impl Server {
     /// [`serve`](Self::serve), on so many threads, this one included. `factory` makes the handler of each thread, on that
@@ -36,8 +37,9 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`serve`](Self::serve); [`io::ErrorKind::InvalidInput`] for no thread at all or more than 48, and
-    /// [`io::ErrorKind::Unsupported`] for more than one in a simulated network.
+    /// As [`serve`](Self::serve); [`io::ErrorKind::InvalidInput`] for no thread at all or more than 48,
+    /// [`io::ErrorKind::Unsupported`] for more than one in a simulated network, and [`io::ErrorKind::ResourceBusy`] when
+    /// other blocking work leaves too few helper threads.
     #[track_caller]
     pub fn serve_threads<F, H, R>(
         self,
@@ -80,19 +82,13 @@ impl Server {
                 turn: 0,
                 under_way: Rc::default(),
             };
-            let opened = workers.open().await;
+            workers.open().await?;
             let mut until = self.until;
             let until = poll_fn(|cx| match workers.poll_failed(cx) {
                 Poll::Ready(error) => Poll::Ready(Err(error)),
                 Poll::Pending => until.as_mut().poll(cx),
             });
-            let served = match opened {
-                Ok(()) => serve(&clients, until, self.ready, &mut dealer).await,
-                Err(error) => {
-                    workers.stop();
-                    Err(error)
-                }
-            };
+            let served = serve(&clients, until, self.ready, &mut dealer).await;
             clients.note_gate(dealer.gate.tally);
             let mut receipt = clients.receipt();
             let others = workers.ended().await;
@@ -151,16 +147,28 @@ impl Workers {
         self.tasks.push(spawn_blocking(move || worker.run()));
     }
 
-    /// Waits until all of them can take connections: before, nobody is accepted, who might take what they need.
+    /// Waits until all of them can take connections: before, nobody is accepted, who might take what they need. The
+    /// helpers may be busy with other work, so that some do not even begin.
     async fn open(&mut self) -> io::Result<()> {
-        let deals = self.deals.clone();
-        poll_fn(|cx| match self.poll_failed(cx) {
-            Poll::Ready(error) => {
+        let (deals, mut patience) = (self.deals.clone(), pin!(sleep(PATIENCE)));
+        poll_fn(|cx| {
+            if let Poll::Ready(error) = self.poll_failed(cx) {
+                // The same is to be said of the others, and is said once.
+                while self.poll_failed(cx).is_ready() {}
                 let hint = "serve on fewer threads, or allow more descriptors with `ulimit -n`";
-                Poll::Ready(Err(io::Error::new(error.kind(), format!("{hint}: {error}"))))
+                return Poll::Ready(Err(io::Error::new(error.kind(), format!("{hint}: {error}"))));
             }
-            Poll::Pending if deals.iter().all(|deal| deal.poll_open(cx).is_ready()) => Poll::Ready(Ok(())),
-            Poll::Pending => Poll::Pending,
+            let missing = deals.iter().filter(|deal| deal.poll_open(cx).is_pending()).count();
+            if missing == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(patience.as_mut().poll(cx));
+            let message = format!(
+                "cannot serve on {} threads: {missing} of them did not begin within {PATIENCE:?}, since the helpers \
+                 of this loop are busy; give it fewer, or less blocking work",
+                deals.len() + 1
+            );
+            Poll::Ready(Err(io::Error::new(io::ErrorKind::ResourceBusy, message)))
         })
         .await
     }
@@ -186,13 +194,6 @@ impl Workers {
         Poll::Pending
     }
 
-    /// Has all of them end at once.
-    fn stop(&self) {
-        for deal in &self.deals {
-            drop(deal.end());
-        }
-    }
-
     /// Waits until all of them have ended, and says what they did, or what the first of those met that failed.
     async fn ended(&mut self) -> io::Result<Receipt> {
         let mut failure = None;
@@ -214,7 +215,9 @@ impl Workers {
 impl Drop for Workers {
     /// Nobody waits for them any more.
     fn drop(&mut self) {
-        self.stop();
+        for deal in &self.deals {
+            drop(deal.end());
+        }
     }
 }
 
@@ -429,3 +432,6 @@ impl Completion for Handover {
 
 /// How many threads at most: the engine has 64 helpers, and some may be wanted for other work.
 const MOST_THREADS: usize = 48;
+
+/// How long helpers may take to begin.
+const PATIENCE: Duration = Duration::from_secs(5);

@@ -12,6 +12,10 @@ use crate::event_loop::{Callback, EventLoop, WeakHandle};
 /// Ready when its time has come; never early. It may be polled again then, and [reset](Self::reset).
 ///
 /// *Cancel safety.* Dropping it forgets the timer, at once.
+///
+/// # Panics
+///
+/// When it is polled where no loop runs.
 #[must_use = "a sleep does nothing unless it is awaited"]
 pub struct Sleep {
     due: Due,
