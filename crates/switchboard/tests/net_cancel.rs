@@ -247,7 +247,7 @@ fn a_write_all_that_is_dropped_is_whole_or_ends_the_sending(network: &Network) {
     network.block_on(async {
         for steps in 0..8 {
             let (mut near, mut far) = pair().await;
-            let receiving = spawn(async move { received(&mut far).await });
+            let receiving = spawn(async move { received_or_broken_off(&mut far).await });
             let much = pattern(3_000_000);
             let whole = match given_up(steps, near.write_all(&much)).await {
                 Some(outcome) => {
@@ -258,18 +258,33 @@ fn a_write_all_that_is_dropped_is_whole_or_ends_the_sending(network: &Network) {
             };
             let more = near.write_all(b"more").await;
             drop(near);
-            let received = receiving.await;
+            let (received, end) = receiving.await;
             if whole {
                 more.unwrap();
                 assert!(received[..much.len()] == much && &received[much.len()..] == b"more");
-            } else if received.is_empty() || received == b"more" {
-                more.unwrap();
-            } else {
-                assert_eq!(more.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+            } else if let Err(error) = more {
+                assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
                 assert!(received.len() < much.len() && much.starts_with(&received));
+                assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+                continue;
+            } else {
+                assert_eq!(received, b"more");
             }
+            end.unwrap();
         }
     });
+}
+
+/// Receives to the end of a stream, or to what breaks it off.
+async fn received_or_broken_off(stream: &mut Stream) -> (Vec<u8>, io::Result<()>) {
+    let mut bytes = Vec::new();
+    loop {
+        match stream.recv().await {
+            Ok(lease) if lease.is_empty() => return (bytes, Ok(())),
+            Ok(lease) => bytes.extend_from_slice(&lease),
+            Err(error) => return (bytes, Err(error)),
+        }
+    }
 }
 
 fn datagrams_that_are_dropped_are_sent_whole_or_not(network: &Network) {
