@@ -8,7 +8,7 @@ use std::{cell::RefCell, collections::HashMap, io, rc::Rc};
 
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
-use switchboard::net::{Address, Lines, ReadHalf, Stream, WriteHalf};
+use switchboard::net::{Lines, ReadHalf, Stream, WriteHalf};
 use switchboard::server::{Client, Server};
 use switchboard::yield_now;
 
@@ -23,14 +23,14 @@ async fn main() -> io::Result<()> {
 
 /// Who is here, and the queue of each. All are tasks of one thread, so it needs no lock.
 #[derive(Default)]
-struct Room(RefCell<HashMap<Address, Sender<Rc<str>>>>);
+struct Room(RefCell<HashMap<u64, Sender<Rc<str>>>>);
 
 impl Room {
     /// Tells all others. Whose queue is full is out, and learns it by its end.
-    fn tell(&self, from: &Address, line: &str) {
+    fn tell(&self, from: u64, line: &str) {
         let line = Rc::from(line);
-        self.0.borrow_mut().retain(|name, queue| {
-            let has_room = name == from || queue.try_send(Rc::clone(&line)).is_ok();
+        self.0.borrow_mut().retain(|&id, queue| {
+            let has_room = id == from || queue.try_send(Rc::clone(&line)).is_ok();
             if !has_room {
                 queue.close();
             }
@@ -40,10 +40,10 @@ impl Room {
 }
 
 async fn chat(room: &Room, mut stream: Stream, client: &Client) -> io::Result<()> {
-    let name = client.peer();
+    let (id, name) = (client.id(), client.peer());
     let (queue, lines) = async_channel::bounded(1000);
-    room.0.borrow_mut().insert(name.clone(), queue.clone());
-    room.tell(name, &format!("* {name} is here\n"));
+    room.0.borrow_mut().insert(id, queue.clone());
+    room.tell(id, &format!("* {name} is here\n"));
 
     // Whichever ends first ends the others: one hears and speaks, until one is too slow, or the server drains.
     let (reader, writer) = stream.split();
@@ -55,18 +55,18 @@ async fn chat(room: &Room, mut stream: Stream, client: &Client) -> io::Result<()
         client.draining().await;
         Ok(())
     };
-    let end = slow.or(drain).or(hear(room, name, reader)).or(speak(&lines, writer)).await;
+    let end = slow.or(drain).or(hear(room, client, reader)).or(speak(&lines, writer)).await;
 
-    room.0.borrow_mut().remove(name);
-    room.tell(name, &format!("* {name} has left\n"));
+    room.0.borrow_mut().remove(&id);
+    room.tell(id, &format!("* {name} has left\n"));
     end
 }
 
 /// Passes on what they say, to the end.
-async fn hear(room: &Room, name: &Address, reader: &mut ReadHalf) -> io::Result<()> {
+async fn hear(room: &Room, client: &Client, reader: &mut ReadHalf) -> io::Result<()> {
     let mut lines = Lines::new(1024);
     while let Some(line) = lines.next_line(reader).await? {
-        room.tell(name, &format!("{name}: {}\n", String::from_utf8_lossy(line.bytes)));
+        room.tell(client.id(), &format!("{}: {}\n", client.peer(), String::from_utf8_lossy(line.bytes)));
         yield_now().await; // thousands of lines may come at once: between two of them, all others have their turn
     }
     Ok(())

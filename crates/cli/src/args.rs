@@ -87,8 +87,8 @@ struct LowServe {
     #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true)]
     threads: String,
 
-    /// What tells which sockets are ready: auto (the best there is), epoll, poll, select, kqueue or devpoll;
-    /// no system has them all
+    /// What tells which sockets are ready: auto (what SWITCHBOARD_ENGINE names, or else the best there is),
+    /// epoll, poll, select, kqueue or devpoll; no system has them all
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: String,
 

@@ -37,10 +37,16 @@ impl Choice {
     /// Opens the engine.
     pub(crate) fn open(self) -> Result<Box<dyn Engine>, Error> {
         let (name, opened) = match self {
-            Self::Auto => ("auto", switchboard::engine::best()),
+            Self::Auto => ("auto", switchboard::engine::from_environment()),
             Self::Named(mechanism) => (mechanism.name(), switchboard::engine::with(mechanism)),
         };
         opened.map_err(|error| match error.kind() {
+            // Of the environment's variable, which the message names.
+            io::ErrorKind::InvalidInput => Error::wrong_use(reason(&error)),
+            io::ErrorKind::Unsupported if self == Self::Auto => Error::wrong_use(format_args!(
+                "SWITCHBOARD_ENGINE: this system does not have that engine; give one of {}",
+                names(Mechanism::available())
+            )),
             io::ErrorKind::Unsupported => Error::wrong_use(format_args!(
                 "--engine {name}: this system does not have it; give one of {}",
                 names(Mechanism::available())

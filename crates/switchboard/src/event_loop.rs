@@ -177,6 +177,22 @@ impl EventLoop {
         WeakHandle::new(&self.core.inbox)
     }
 
+    /// Calls this with the loop whose pass is under way on this thread, if there is one: how a task reaches its loop.
+    ///
+    /// ```
+    /// use switchboard::EventLoop;
+    ///
+    /// switchboard::run(async {
+    ///     let handle = EventLoop::with_current(EventLoop::handle);
+    ///     assert!(handle.is_some());
+    /// })?;
+    /// assert!(EventLoop::with_current(EventLoop::handle).is_none());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn with_current<R>(code: impl FnOnce(&Self) -> R) -> Option<R> {
+        Self::current().map(|event_loop| code(&event_loop))
+    }
+
     /// The loop whose pass is under way on this thread. Kept beyond it, it keeps the loop from ending.
     pub(crate) fn current() -> Option<Self> {
         current::get()

@@ -81,7 +81,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`Listener::bind`].
+    /// As [`Listener::bind`]. The file of a Unix socket must not exist, and stays when the server has ended.
     pub async fn bind(target: impl ToTarget) -> io::Result<Self> {
         Ok(Self::on(Listener::bind(target).await?))
     }

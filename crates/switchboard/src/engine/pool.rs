@@ -133,6 +133,18 @@ impl From<Vec<u8>> for Lease {
     }
 }
 
+impl From<String> for Lease {
+    fn from(text: String) -> Self {
+        text.into_bytes().into()
+    }
+}
+
+impl From<&str> for Lease {
+    fn from(text: &str) -> Self {
+        text.as_bytes().into()
+    }
+}
+
 impl From<&[u8]> for Lease {
     fn from(bytes: &[u8]) -> Self {
         bytes.to_vec().into()

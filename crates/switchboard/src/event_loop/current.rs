@@ -25,6 +25,11 @@ pub(super) fn enter(event_loop: &EventLoop) -> Entered {
     Entered { outer: CURRENT.try_with(|current| current.replace(core)).ok().flatten() }
 }
 
+/// Whether a loop can become the current one: not while the thread's own values are being dropped.
+pub(super) fn can_be_entered() -> bool {
+    CURRENT.try_with(|_| ()).is_ok()
+}
+
 /// The current loop.
 pub(super) fn get() -> Option<EventLoop> {
     let core = CURRENT.try_with(|current| current.borrow().clone()).ok().flatten();

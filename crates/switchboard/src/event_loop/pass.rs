@@ -33,6 +33,9 @@ impl EventLoop {
 
     /// Refuses to be turned from within.
     pub(crate) fn check_not_turning(&self) -> io::Result<()> {
+        if !current::can_be_entered() {
+            return Err(io::Error::other("no loop can run on this thread any more: it is ending"));
+        }
         if !self.core.turning.get() {
             return Ok(());
         }

@@ -12,6 +12,7 @@ use crate::engine::Address;
 pub struct Client {
     pub(super) clients: Rc<Clients>,
     pub(super) peer: Address,
+    pub(super) id: u64,
 }
 
 impl Client {
@@ -19,6 +20,12 @@ impl Client {
     #[must_use]
     pub fn peer(&self) -> &Address {
         &self.peer
+    }
+
+    /// A number that no other client of this server has on this thread: peers on Unix sockets have no names of their own.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        self.id
     }
 
     /// Whether the server drains, or is gone: finish what is under way, begin nothing new.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
-use slotmap::{SlotMap, new_key_type};
+use slotmap::{Key, SlotMap, new_key_type};
 
 use super::census::Census;
 use super::client::Client;
@@ -113,7 +113,7 @@ impl Clients {
         };
         let id = self.rows.borrow_mut().insert(row);
         let seat = Seat::new(self, id);
-        let client = Client { clients: Rc::clone(self), peer };
+        let client = Client { clients: Rc::clone(self), peer, id: id.data().as_ffi() };
         let stream = Stream::counted(&event_loop, socket, Arc::clone(&traffic));
         let name = format!("client {}", client.peer);
         let handler = Rc::clone(handler);

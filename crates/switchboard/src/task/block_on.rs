@@ -62,9 +62,9 @@ impl EventLoop {
     /// As [`turn`](Self::turn).
     pub fn wind_up(&self) -> io::Result<()> {
         self.check_not_turning()?;
-        self.within(|| self.local::<Tasks>().end(self));
-        // One more at least: destructors may have left word of what they want closed.
+        // One more pass at least: destructors may have left word of what they want closed, or spawned more.
         loop {
+            self.within(|| self.local::<Tasks>().end(self));
             self.turn(Some(std::time::Duration::ZERO))?;
             if self.engine().closing() == 0 {
                 return Ok(());
