@@ -8,6 +8,7 @@ mod census;
 mod client;
 mod clients;
 mod deal;
+mod dealer;
 mod drain;
 mod gate;
 mod idle;
@@ -15,6 +16,7 @@ mod receipt;
 mod rules;
 mod seat;
 mod threads;
+mod worker;
 
 use std::fmt;
 use std::io;

@@ -3,28 +3,25 @@
 //! The loop of the caller accepts and deals the connections out in turn, to itself, too; each is released by its
 //! engine and adopted by the other. So a thread that ends loses nobody. The threads are the engine's helpers.
 
-use std::cell::Cell;
 use std::future::poll_fn;
 use std::io;
 use std::panic::Location;
 use std::pin::{Pin, pin};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::census::Census;
 use super::clients::Clients;
-use super::deal::{Deal, Dealt};
-use super::drain::{Intake, Phase, first, serve};
+use super::deal::Deal;
+use super::dealer::Dealer;
+use super::drain::serve;
 use super::gate::Gate;
 use super::receipt::Receipt;
-use super::rules::Rules;
+use super::worker::Worker;
 use super::{Client, Server};
-use crate::engine::{
-    self, Address, Close, Descriptor, Done, Failed, Mechanism, Op, Plan, Socket, Submitted, Ticket,
-};
-use crate::event_loop::{Completion, EventLoop, Failure, WeakHandle};
+use crate::engine::Mechanism;
+use crate::event_loop::EventLoop;
 use crate::net::Stream;
 use crate::task::{Outcome, Task, elsewhere, sleep, spawn_blocking};
 
@@ -37,7 +34,8 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// As [`serve`](Self::serve); [`io::ErrorKind::InvalidInput`] for no thread at all or more than 48,
+    /// As [`serve`](Self::serve); [`io::ErrorKind::ResourceBusy`] when the threads do not begin within five seconds,
+    /// [`io::ErrorKind::InvalidInput`] for no thread at all or more than 48,
     /// [`io::ErrorKind::Unsupported`] for more than one in a simulated network, and [`io::ErrorKind::ResourceBusy`] when
     /// other blocking work leaves too few helper threads.
     #[track_caller]
@@ -73,15 +71,9 @@ impl Server {
                 });
             }
             drop(event_loop);
-            let mut dealer = Dealer {
-                gate: Gate::new(self.listeners, census),
-                handler: Rc::new(factory()),
-                clients: Rc::clone(&clients),
-                deals: workers.deals.clone(),
-                back: Arc::clone(&workers.back),
-                turn: 0,
-                under_way: Rc::default(),
-            };
+            let gate = Gate::new(self.listeners, census);
+            let (deals, back) = (workers.deals.clone(), Arc::clone(&workers.back));
+            let mut dealer = Dealer::new(gate, &clients, factory(), deals, back);
             workers.open().await?;
             let mut until = self.until;
             let until = poll_fn(|cx| match workers.poll_failed(cx) {
@@ -220,216 +212,6 @@ impl Drop for Workers {
         }
     }
 }
-
-/// One thread to be.
-struct Worker<F> {
-    mechanism: Option<Mechanism>,
-    rules: Rules,
-    census: Arc<Census>,
-    spawned: &'static Location<'static>,
-    factory: Arc<F>,
-    deal: Arc<Deal>,
-    /// The loop that accepts.
-    home: WeakHandle,
-    back: Arc<Deal>,
-}
-
-impl<F> Worker<F> {
-    fn run<H, R>(self) -> io::Result<Receipt>
-    where
-        F: Fn() -> H,
-        H: AsyncFn(Stream, Client) -> R + 'static,
-        R: Outcome + 'static,
-    {
-        let event_loop = EventLoop::with(match self.mechanism {
-            Some(mechanism) => engine::with(mechanism)?,
-            None => engine::best()?,
-        });
-        let home = self.home.clone();
-        event_loop.on_failure(move |failure: &Failure| home.tell(failure.clone()));
-        let receipt = event_loop.block_on(async {
-            let event_loop = EventLoop::current().ok_or_else(elsewhere)?;
-            let clients = Clients::new(&event_loop, self.rules, Arc::clone(&self.census), self.spawned);
-            let _guests = clients.guard();
-            let handler = Rc::new((self.factory)());
-            drop(event_loop);
-            self.deal.open();
-            let mut taker = Taker { deal: Arc::clone(&self.deal), clients: Rc::clone(&clients), handler };
-            let draining = async {
-                poll_fn(|cx| self.deal.poll_draining(cx)).await;
-                Ok(())
-            };
-            let mut served = Ok(());
-            let over = poll_fn(|cx| self.deal.poll_over(cx));
-            first(async { served = serve(&clients, draining, None, &mut taker).await }, over).await;
-            served.map(|()| clients.receipt())
-        })??;
-        event_loop.wind_up()?;
-        Ok(receipt)
-    }
-}
-
-impl<F> Drop for Worker<F> {
-    /// However the thread ended: who was dealt to it and not taken in is served by the one that accepts.
-    fn drop(&mut self) {
-        for dealt in self.deal.end() {
-            drop(self.back.put(dealt));
-        }
-    }
-}
-
-/// Takes in who is dealt to a thread.
-struct Taker<H> {
-    deal: Arc<Deal>,
-    clients: Rc<Clients>,
-    handler: Rc<H>,
-}
-
-impl<H, R> Intake for Taker<H>
-where
-    H: AsyncFn(Stream, Client) -> R + 'static,
-    R: Outcome + 'static,
-{
-    fn poll(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<io::Result<()>> {
-        if phase == Phase::Closed {
-            // Who is dealt to it from here on goes back.
-            self.deal.enter(phase);
-        }
-        loop {
-            match self.deal.poll_take(cx) {
-                Poll::Ready(Some(dealt)) => adopt(&self.clients, dealt, &self.handler),
-                Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-}
-
-/// Takes a connection in that another loop released.
-fn adopt<H, R>(clients: &Rc<Clients>, (descriptor, peer): Dealt, handler: &Rc<H>)
-where
-    H: AsyncFn(Stream, Client) -> R + 'static,
-    R: Outcome + 'static,
-{
-    let Some(event_loop) = EventLoop::current() else { return };
-    let opened = event_loop.engine().open(Plan::Adopt(Descriptor::Owned(descriptor)));
-    match opened {
-        Ok(socket) => clients.admit(socket, peer, handler),
-        Err(error) => clients.lose(&peer, &error),
-    }
-}
-
-/// Accepts, and deals out in turn.
-struct Dealer<H> {
-    gate: Gate,
-    clients: Rc<Clients>,
-    handler: Rc<H>,
-    deals: Vec<Arc<Deal>>,
-    back: Arc<Deal>,
-    turn: usize,
-    /// Connections that are being released.
-    under_way: Rc<Cell<usize>>,
-}
-
-impl<H, R> Dealer<H>
-where
-    H: AsyncFn(Stream, Client) -> R + 'static,
-    R: Outcome + 'static,
-{
-    fn deal(&mut self, socket: Socket, peer: Address) {
-        let turn = self.turn;
-        self.turn = (turn + 1) % (self.deals.len() + 1);
-        match (turn.checked_sub(1).map(|at| Arc::clone(&self.deals[at])), EventLoop::current()) {
-            (Some(deal), Some(event_loop)) => {
-                self.under_way.set(self.under_way.get() + 1);
-                let handover = Rc::new(Handover {
-                    socket,
-                    peer,
-                    deal,
-                    back: Arc::clone(&self.back),
-                    clients: Rc::clone(&self.clients),
-                    under_way: Rc::clone(&self.under_way),
-                });
-                let submitted = event_loop.submit(Op::Release { socket }, Rc::<Handover>::clone(&handover));
-                if let Submitted::Done(outcome) = submitted {
-                    handover.finish(&event_loop, outcome);
-                }
-            }
-            _ => self.clients.admit(socket, peer, &self.handler),
-        }
-    }
-}
-
-impl<H, R> Intake for Dealer<H>
-where
-    H: AsyncFn(Stream, Client) -> R + 'static,
-    R: Outcome + 'static,
-{
-    fn poll(&mut self, cx: &mut Context<'_>, phase: Phase) -> Poll<io::Result<()>> {
-        if phase != Phase::Serving {
-            for deal in &self.deals {
-                deal.enter(Phase::Draining);
-            }
-        }
-        while let Poll::Ready(Some(dealt)) = self.back.poll_take(cx) {
-            adopt(&self.clients, dealt, &self.handler);
-        }
-        if phase == Phase::Closed {
-            self.gate.close();
-        }
-        loop {
-            match self.gate.poll_accept(cx, phase != Phase::Serving) {
-                Poll::Ready(Ok(Some((socket, peer)))) => self.deal(socket, peer),
-                Poll::Ready(Ok(None)) => break,
-                other => return other.map(|outcome| outcome.map(drop)),
-            }
-        }
-        // Who is still on the way has come already.
-        if self.under_way.get() > 0 && phase == Phase::Draining {
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        for deal in &self.deals {
-            deal.enter(Phase::Closed);
-        }
-        Poll::Ready(Ok(()))
-    }
-}
-
-/// One connection on its way out of the loop that accepted it.
-struct Handover {
-    socket: Socket,
-    peer: Address,
-    deal: Arc<Deal>,
-    back: Arc<Deal>,
-    clients: Rc<Clients>,
-    under_way: Rc<Cell<usize>>,
-}
-
-impl Handover {
-    fn finish(&self, event_loop: &EventLoop, outcome: Result<Done, Failed>) {
-        self.under_way.set(self.under_way.get() - 1);
-        match outcome {
-            Ok(Done::Released { descriptor: Descriptor::Owned(descriptor), .. }) => {
-                if let Err(dealt) = self.deal.put((descriptor, self.peer.clone())) {
-                    drop(self.back.put(dealt));
-                }
-            }
-            Ok(other) => unreachable!("an accepted connection was released as {other:?}"),
-            Err(failed) => {
-                event_loop.engine().close(self.socket, Close::Now);
-                self.clients.lose(&self.peer, &failed.error);
-            }
-        }
-    }
-}
-
-impl Completion for Handover {
-    fn complete(self: Rc<Self>, event_loop: &EventLoop, _: Ticket, outcome: Result<Done, Failed>) {
-        self.finish(event_loop, outcome);
-    }
-}
-
 /// How many threads at most: the engine has 64 helpers, and some may be wanted for other work.
 const MOST_THREADS: usize = 48;
 
