@@ -11,10 +11,10 @@ use switchboard::net::UdpSocket;
 #[switchboard::main]
 async fn main() -> io::Result<()> {
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
+    let end = interrupt(); // from here on, signals are heard
     println!("listening on {}", socket.local_addr()?);
-    // Whichever ends first; the other is dropped. A signal is heard from when it is first waited for: before the first
-    // datagram, as `or` asks in this order.
-    async { interrupt().await.map(drop) }.or(echo(&socket)).await
+    // Whichever ends first; the other is dropped.
+    async { end.await.map(drop) }.or(echo(&socket)).await
 }
 
 async fn echo(socket: &UdpSocket) -> io::Result<()> {

@@ -59,6 +59,9 @@ pub(crate) async fn make_room(path: &Path) -> Result<(), Error> {
     };
     let refuse =
         |what: &str| Err(Error::refused(format_args!("cannot listen on unix:{}: {what}", path.display())));
+    if found.is_dir() {
+        return refuse("a directory is there; give the path of a file in it, or of another, with --listen");
+    }
     if !found.file_type().is_socket() {
         return refuse("a file is there that is no socket; remove it, or choose another path with --listen");
     }
@@ -70,8 +73,8 @@ pub(crate) async fn make_room(path: &Path) -> Result<(), Error> {
         Ok(Err(error)) if error.kind() == io::ErrorKind::ResourceBusy => return refuse(IN_USE),
         Ok(Err(error)) => {
             return refuse(&format!(
-                "a socket is there, and whether somebody listens on it cannot be found out ({}); remove it, or \
-                 choose another path with --listen",
+                "a socket is there, and whether somebody listens on it cannot be found out ({}); choose another path \
+                 with --listen, or remove it if it is nobody's",
                 reason(&error)
             ));
         }

@@ -146,7 +146,7 @@ fn what_is_in_the_way_and_not_ours_to_remove_is_an_error_and_stays() {
     fs::create_dir(&path).unwrap();
     assert_refused(
         &listen,
-        "a file is there that is no socket; remove it, or choose another path with --listen",
+        "a directory is there; give the path of a file in it, or of another, with --listen",
     );
     fs::remove_dir(&path).unwrap();
 

@@ -160,8 +160,13 @@ impl Clients {
     /// Tells all handlers that the server drains.
     pub(super) fn begin_drain(&self) {
         self.draining.set(true);
+        let event_loop = self.home.current();
         for (_, waker) in self.at_drain.take() {
-            waker.wake();
+            match &event_loop {
+                // One that panics keeps none of the others from hearing of it.
+                Some(event_loop) => drop(event_loop.protect(|| waker.wake())),
+                None => waker.wake(),
+            }
         }
     }
 

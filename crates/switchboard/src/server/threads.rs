@@ -38,6 +38,10 @@ impl Server {
     /// [`io::ErrorKind::InvalidInput`] for no thread at all or more than 48,
     /// [`io::ErrorKind::Unsupported`] for more than one in a simulated network, and [`io::ErrorKind::ResourceBusy`] when
     /// other blocking work leaves too few helper threads.
+    ///
+    /// # Panics
+    ///
+    /// With `factory`, if that panics on any thread; and when not even one helper thread can be started.
     #[track_caller]
     pub fn serve_threads<F, H, R>(
         self,
