@@ -10,10 +10,11 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use switchboard::Address;
 use switchboard::engine::UnixName;
+use switchboard::server::Receipt;
 
 use crate::error::{one_line, reason, say};
 use crate::outlet;
-use crate::serve::{End, Options};
+use crate::stop::Signal;
 
 /// How the results are told.
 #[derive(Debug, Clone, Copy)]
@@ -28,6 +29,14 @@ pub(crate) struct Ready {
     service: &'static str,
     threads: usize,
     engine: String,
+}
+
+/// How a server ended.
+pub(crate) enum End {
+    /// By a signal, in good order.
+    Drained(Receipt),
+    /// By a second signal.
+    AtOnce(Signal),
 }
 
 impl Report {
@@ -64,8 +73,7 @@ impl Report {
 }
 
 impl Ready {
-    pub(crate) fn new(addresses: Vec<Address>, options: &Options, engine: &str) -> Self {
-        let (service, threads) = (options.service.name(), options.threads);
+    pub(crate) fn new(addresses: Vec<Address>, service: &'static str, threads: usize, engine: &str) -> Self {
         Self { addresses, service, threads, engine: engine.to_owned() }
     }
 
@@ -159,7 +167,6 @@ fn near(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use switchboard::server::Receipt;
 
     fn ready(addresses: &[&str], threads: usize) -> Ready {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();

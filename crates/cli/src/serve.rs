@@ -11,13 +11,13 @@ use std::time::Duration;
 use switchboard::EventLoop;
 use switchboard::event_loop::Failure;
 use switchboard::net::{Listener, Stream, Target};
-use switchboard::server::{Client, Receipt, Server};
+use switchboard::server::{Client, Server};
 
 use crate::choice::Choice;
 use crate::error::{Error, plain, reason};
 use crate::limits;
 use crate::listen::{self, Listening};
-use crate::report::{Ready, Report};
+use crate::report::{End, Ready, Report};
 use crate::service::Service;
 use crate::stop::{First, Latch, Signal, Signals, first};
 
@@ -47,21 +47,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         let signals = Signals::catch().await;
         let report = Report::new(options.json);
         let server = prepare(listeners, options);
-        let ready = Ready::new(server.addresses(), options, &engine);
+        let ready = Ready::new(server.addresses(), options.service.name(), options.threads, &engine);
         let server = server.ready(move || report.listening(&ready));
         let served = serve(server, options, signals).await;
         drop(files);
         served.map(|end| report.ended(&end))
     });
     served.map_err(|error| cannot_go_on(&error))?
-}
-
-/// How it ended.
-pub(crate) enum End {
-    /// By a signal, in good order.
-    Drained(Receipt),
-    /// By a second signal.
-    AtOnce(Signal),
 }
 
 async fn serve(server: Server, options: &Options, mut signals: Signals) -> Result<End, Error> {
