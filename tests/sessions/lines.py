@@ -1,10 +1,9 @@
 """A person with a real telnet is welcomed by the line service, and a real nc gets an answer to every line."""
 
 import os
-import pty
 import subprocess
 
-from session import PATIENCE, Server, read_until, real, same, story
+from session import PATIENCE, Server, read_until, real, same, story, telnet_to
 
 WELCOME = b"Welcome! Every line you send comes back.\r\n"
 
@@ -23,24 +22,11 @@ def lines(engine):
 
 
 def by_telnet(server):
-    screen, keyboard = pty.openpty()
-    arguments = [real("telnet"), "127.0.0.1", str(server.port)]
-    client = subprocess.Popen(arguments, stdin=keyboard, stdout=keyboard, stderr=keyboard)
-    os.close(keyboard)
-    try:
+    with telnet_to(server) as screen:
         read_until(screen, b"Every line you send comes back.", 1)
         for line in [b"hello", b"is anybody there"]:
             os.write(screen, line + b"\r")
             read_until(screen, b"Echo: " + line, 1)
-        os.write(screen, b"\x1d")
-        read_until(screen, b"telnet>", 1)
-        os.write(screen, b"quit\r")
-        read_until(screen, b"Connection closed", 1)
-        assert client.wait(PATIENCE) == 0
-    finally:
-        client.kill()
-        client.wait()
-        os.close(screen)
 
 
 def by_nc(server, sent):

@@ -5,8 +5,10 @@ group of its own, ends every process it starts by its own id, and never sleeps i
 happened meanwhile: it waits for the event, with a deadline.
 """
 
+import contextlib
 import hashlib
 import os
+import pty
 import re
 import resource
 import select
@@ -261,6 +263,26 @@ def open_served(server, count, window=64):
             assert receive(peer, 1) == b"!"
         peers += batch
     return peers
+
+
+@contextlib.contextmanager
+def telnet_to(server):
+    """A real telnet at a terminal of its own, as a person has it; left by its menu at the end."""
+    screen, keyboard = pty.openpty()
+    arguments = [real("telnet"), "127.0.0.1", str(server.port)]
+    client = subprocess.Popen(arguments, stdin=keyboard, stdout=keyboard, stderr=keyboard)
+    os.close(keyboard)
+    try:
+        yield screen
+        os.write(screen, b"\x1d")
+        read_until(screen, b"telnet>", 1)
+        os.write(screen, b"quit\r")
+        read_until(screen, b"Connection closed", 1)
+        assert client.wait(PATIENCE) == 0
+    finally:
+        client.kill()
+        client.wait()
+        os.close(screen)
 
 
 def read_until(screen, text, times):

@@ -69,11 +69,11 @@ use std::process::{ExitCode, Termination};
 /// async fn main<T>() {}
 /// ```
 ///
-/// `unsafe`, `const` and `extern`:
+/// Qualifiers, such as `const` and `extern`:
 ///
 /// ```compile_fail
 /// #[switchboard::main]
-/// async unsafe fn main() {}
+/// async extern "C" fn main() {}
 /// ```
 ///
 /// What is no function:
