@@ -3,13 +3,16 @@
 //! The help and its examples are part of the low ones. Whatever is wrong with either is one line and exit
 //! code 2; clap's own messages are folded into one.
 
+mod faults;
 mod serve;
 
 use std::io;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use crate::choice::shown;
 use crate::error::{Error, reason};
+use crate::quantity::duration;
 use crate::serve::Options;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
@@ -48,6 +51,10 @@ struct Low {
 #[derive(Debug, Subcommand)]
 enum LowCommand {
     Serve(LowServe),
+}
+
+fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {
+    duration(text).map_err(|wrong| wrong_value(name, text, wrong))
 }
 
 fn wrong_value(name: &str, value: &str, wrong: impl std::fmt::Display) -> Error {

@@ -34,11 +34,19 @@ impl std::str::FromStr for Choice {
 }
 
 impl Choice {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Named(mechanism) => mechanism.name(),
+        }
+    }
+
     /// Opens the engine.
     pub(crate) fn open(self) -> Result<Box<dyn Engine>, Error> {
-        let (name, opened) = match self {
-            Self::Auto => ("auto", switchboard::engine::from_environment()),
-            Self::Named(mechanism) => (mechanism.name(), switchboard::engine::with(mechanism)),
+        let name = self.name();
+        let opened = match self {
+            Self::Auto => switchboard::engine::from_environment(),
+            Self::Named(mechanism) => switchboard::engine::with(mechanism),
         };
         opened.map_err(|error| match error.kind() {
             // Of the environment's variable, which the message names.

@@ -17,7 +17,7 @@ pub(crate) struct Listening {
 }
 
 /// Listens on all of them, or on none.
-pub(crate) async fn open(targets: &[Target]) -> Result<Listening, Error> {
+pub(crate) async fn open(targets: &[Target], backlog: u32) -> Result<Listening, Error> {
     let mut listening = Listening { listeners: Vec::new(), files: Vec::new() };
     for target in targets {
         let file = match target {
@@ -27,7 +27,7 @@ pub(crate) async fn open(targets: &[Target]) -> Result<Listening, Error> {
         if let Some(path) = file {
             make_room(path).await?;
         }
-        listening.listeners.push(listen(target).await?);
+        listening.listeners.push(listen(target, backlog).await?);
         if let Some(path) = file {
             let claimed = SocketFile::claim(path).map_err(|error| {
                 Error::refused(format_args!(
@@ -41,7 +41,7 @@ pub(crate) async fn open(targets: &[Target]) -> Result<Listening, Error> {
     Ok(listening)
 }
 
-async fn listen(target: &Target) -> Result<Listener, Error> {
+async fn listen(target: &Target, backlog: u32) -> Result<Listener, Error> {
     let addresses = target.resolve().await.map_err(|error| {
         Error::refused(format_args!(
             "cannot listen: {}; check its name, or give an IP address",
@@ -50,7 +50,7 @@ async fn listen(target: &Target) -> Result<Listener, Error> {
     })?;
     let mut refusal = None;
     for address in addresses {
-        match Listener::open(Listen::at(address.clone())) {
+        match Listener::open(Listen { backlog, ..Listen::at(address.clone()) }) {
             Ok(listener) => return Ok(listener),
             // A host's addresses need not all be here; what hinders the one that is tells more.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && refusal.is_some() => {}

@@ -8,14 +8,18 @@
 mod args;
 mod choice;
 mod error;
+mod explain;
+mod faults;
 mod limits;
 mod listen;
 mod log;
+mod model;
 mod outlet;
 mod quantity;
 mod report;
 mod serve;
 mod service;
+mod session;
 mod socket_file;
 mod stop;
 

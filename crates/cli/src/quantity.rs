@@ -1,4 +1,5 @@
-//! Quantities as people write them: durations (`10s`, `250ms`, `1.5s`, `2m`) and counts (`500`, `10k`, `1.5M`).
+//! Quantities as people write them: durations (`10s`, `250ms`, `1.5s`, `2m`), counts (`500`, `10k`, `1.5M`) and sizes
+//! (`2`, `64KiB`, `1MB`).
 //!
 //! A duration has a unit always, since nobody knows whether `10` is long. Decimals are exact: what cannot be said in
 //! nanoseconds, or is no whole number of things, is refused.
@@ -45,6 +46,33 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads a size, in bytes.
+pub(crate) fn size(text: &str) -> Result<usize, String> {
+    let size = bytes(text)?;
+    usize::try_from(size).map_err(|_| "too large a size".to_owned())
+}
+
+/// Reads a size that need not fit into memory, in bytes.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    const EXAMPLE: &str = "give a number of bytes, such as 512, 64KiB or 1MB";
+    let (number, unit) = split(text);
+    let scale = match unit {
+        "" | "B" => 1,
+        "k" | "K" | "kB" | "KB" => 1_000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return Err(format!("not a size; {EXAMPLE}")),
+    };
+    scaled(number, scale).map_err(|wrong| match wrong {
+        Wrong::TooLarge => format!("too large a size; {EXAMPLE}"),
+        Wrong::TooFine => format!("not a whole number of bytes; {EXAMPLE}"),
+        Wrong::NoNumber => format!("not a size; {EXAMPLE}"),
+    })
+}
+
 /// What is wrong with a number.
 enum Wrong {
     NoNumber,
@@ -68,20 +96,17 @@ fn scaled(number: &str, scale: u64) -> Result<u64, Wrong> {
     if whole.is_empty() || fraction.contains('.') {
         return Err(Wrong::NoNumber);
     }
-    let digits = fraction.trim_end_matches('0');
-    let mut value: u64 = whole.parse().map_err(|_| Wrong::TooLarge)?;
-    let mut scale = scale;
-    for digit in digits.bytes() {
-        if !scale.is_multiple_of(10) {
-            return Err(Wrong::TooFine);
-        }
-        scale /= 10;
-        value = value
-            .checked_mul(10)
-            .and_then(|value| value.checked_add(u64::from(digit - b'0')))
-            .ok_or(Wrong::TooLarge)?;
+    let fraction = fraction.trim_end_matches('0');
+    // More digits than this are finer than anything there is.
+    let places = u32::try_from(fraction.len()).ok().filter(|places| *places <= 18).ok_or(Wrong::TooFine)?;
+    let whole: u64 = whole.parse().map_err(|_| Wrong::TooLarge)?;
+    let parts: u128 = if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| Wrong::NoNumber)? };
+    let (parts, unit) = (parts * u128::from(scale), 10_u128.pow(places));
+    if !parts.is_multiple_of(unit) {
+        return Err(Wrong::TooFine);
     }
-    value.checked_mul(scale).ok_or(Wrong::TooLarge)
+    let all = u128::from(whole) * u128::from(scale) + parts / unit;
+    u64::try_from(all).map_err(|_| Wrong::TooLarge)
 }
 
 #[cfg(test)]

@@ -10,11 +10,11 @@ use std::process::ExitCode;
 use serde_json::{Value, json};
 use switchboard::Address;
 use switchboard::engine::UnixName;
-use switchboard::server::Receipt;
 
 use crate::error::{one_line, reason, say};
 use crate::outlet;
-use crate::stop::Signal;
+use crate::serve::Options;
+use crate::serve::end::End;
 
 /// How the results are told.
 #[derive(Debug, Clone, Copy)]
@@ -27,16 +27,10 @@ pub(crate) struct Report {
 pub(crate) struct Ready {
     addresses: Vec<Address>,
     service: &'static str,
+    model: &'static str,
+    /// Of a model that has an event loop.
+    engine: Option<String>,
     threads: usize,
-    engine: String,
-}
-
-/// How a server ended.
-pub(crate) enum End {
-    /// By a signal, in good order.
-    Drained(Receipt),
-    /// By a second signal.
-    AtOnce(Signal),
 }
 
 impl Report {
@@ -61,24 +55,35 @@ impl Report {
         } else {
             match end {
                 // A line for the sum, and one for each who was left.
-                End::Drained(receipt) => format!("ended; {receipt}").lines().for_each(say),
+                End::Drained(receipt, cost) => {
+                    format!("ended; {receipt}").lines().for_each(say);
+                    if let Some(cost) = cost {
+                        say(&cost.to_line());
+                    }
+                }
                 End::AtOnce(signal) => say(&format!("ended at once, by a second signal ({})", signal.name)),
             }
         }
         match end {
-            End::Drained(_) => ExitCode::SUCCESS,
+            End::Drained(..) => ExitCode::SUCCESS,
             End::AtOnce(signal) => ExitCode::from(128 + signal.number),
         }
     }
 }
 
 impl Ready {
-    pub(crate) fn new(addresses: Vec<Address>, service: &'static str, threads: usize, engine: &str) -> Self {
-        Self { addresses, service, threads, engine: engine.to_owned() }
+    pub(crate) fn new(addresses: Vec<Address>, options: &Options, engine: &str) -> Self {
+        Self {
+            addresses,
+            service: options.service.name(),
+            model: options.model.name(),
+            engine: options.model.has_event_loop().then(|| engine.to_owned()),
+            threads: options.threads,
+        }
     }
 
     fn to_line(&self) -> String {
-        let Self { addresses, service, threads, engine } = self;
+        let Self { addresses, service, model, engine, threads } = self;
         let all: Vec<_> = addresses.iter().map(Address::to_string).collect();
         let mut protocols: Vec<_> = addresses.iter().map(protocol).collect();
         protocols.sort_unstable();
@@ -86,11 +91,12 @@ impl Ready {
         let threads = if *threads == 1 { String::new() } else { format!(", {threads} threads") };
         let (all, protocols) = (all.join(" and "), protocols.join(" and "));
         let example = addresses.first().map(example).unwrap_or_default();
-        format!("listening on {all} ({protocols}, {service}, tasks on {engine}{threads}); try: {example}")
+        let engine = engine.as_ref().map(|engine| format!(" on {engine}")).unwrap_or_default();
+        format!("listening on {all} ({protocols}, {service}, {model}{engine}{threads}); try: {example}")
     }
 
     fn to_json(&self) -> Value {
-        let Self { addresses, service, threads, engine } = self;
+        let Self { addresses, service, model, engine, threads } = self;
         let listeners: Vec<_> = addresses
             .iter()
             .map(|address| {
@@ -104,7 +110,7 @@ impl Ready {
             "port": first["port"],
             "protocol": first["protocol"],
             "service": service,
-            "model": "tasks",
+            "model": model,
             "engine": engine,
             "threads": threads,
             "listeners": listeners,
@@ -114,12 +120,13 @@ impl Ready {
 
 fn json_ended(end: &End) -> Value {
     match end {
-        End::Drained(receipt) => {
+        End::Drained(receipt, cost) => {
             let mut told = json!({ "event": "ended" });
             if let (Value::Object(told), Ok(Value::Object(receipt))) =
                 (&mut told, serde_json::to_value(receipt))
             {
                 told.extend(receipt);
+                told.extend(cost.map(|cost| ("cost".to_owned(), cost.to_json())));
             }
             told
         }
@@ -167,10 +174,11 @@ fn near(address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use switchboard::server::Receipt;
 
     fn ready(addresses: &[&str], threads: usize) -> Ready {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        Ready { addresses, service: "echo", threads, engine: "poll".to_owned() }
+        Ready { addresses, service: "echo", model: "tasks", engine: Some("poll".to_owned()), threads }
     }
 
     #[test]
@@ -207,7 +215,7 @@ mod tests {
                 r#"{"address":"/a b","port":null,"protocol":"unix"}]}"#
             )
         );
-        let ended = json_ended(&End::Drained(Receipt::default())).to_string();
+        let ended = json_ended(&End::Drained(Receipt::default(), None)).to_string();
         assert!(ended.starts_with(r#"{"event":"ended","accepted":0,"#), "{ended}");
     }
 

@@ -1,38 +1,62 @@
-//! `switchboard serve`: a server on tasks.
+//! `switchboard serve`: a server on one of the models.
 //!
-//! It listens (`listen`), runs a service for each client (`service`), and drains at a signal (`stop`). Whatever befalls
-//! one client ends that client's connection and nothing else, and is one line in the log.
+//! It listens (`listen`), has a model serve each client (`model`) what its service says (`session`), and ends at a signal.
+//! Whatever befalls one client ends that client's connection and nothing else, and is one line in the log.
+
+pub(crate) mod cost;
+pub(crate) mod door;
+pub(crate) mod drain;
+pub(crate) mod end;
+pub(crate) mod house;
+pub(crate) mod ledger;
 
 use std::io;
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 use switchboard::EventLoop;
 use switchboard::event_loop::Failure;
-use switchboard::net::{Listener, Stream, Target};
-use switchboard::server::{Client, Server};
+use switchboard::net::Target;
 
 use crate::choice::Choice;
 use crate::error::{Error, plain, reason};
+use crate::explain::Explain;
+use crate::faults::Faults;
 use crate::limits;
-use crate::listen::{self, Listening};
-use crate::report::{End, Ready, Report};
+use crate::model::Model;
+use crate::report::Report;
 use crate::service::Service;
-use crate::stop::{First, Latch, Signal, Signals, first};
+use crate::session::Opening;
 
 /// How to serve.
 #[derive(Debug)]
 pub(crate) struct Options {
     pub(crate) listen: Vec<Target>,
+    /// Datagrams, rather than connections.
+    pub(crate) udp: bool,
+    pub(crate) backlog: u32,
+    pub(crate) model: Model,
     pub(crate) service: Service,
     pub(crate) greeting: String,
+    pub(crate) faults: Faults,
+    pub(crate) read_size: usize,
     pub(crate) limit: Option<usize>,
     pub(crate) idle_timeout: Option<Duration>,
+    /// Between two rounds of a model that polls.
+    pub(crate) pause: Option<Duration>,
     pub(crate) grace: Duration,
     pub(crate) threads: usize,
     pub(crate) engine: Choice,
+    pub(crate) explain: Explain,
     pub(crate) json: bool,
+}
+
+impl Options {
+    /// What each client's session begins with.
+    pub(crate) fn opening(&self) -> Opening {
+        let Self { service, faults, greeting, .. } = self;
+        Opening { service: *service, faults: *faults, greeting: greeting.clone().into_bytes() }
+    }
 }
 
 /// Serves until a signal, and says how it ended.
@@ -40,54 +64,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
     limits::raise_descriptors();
     let event_loop = EventLoop::with(options.engine.open()?);
     event_loop.on_failure(tell_of);
-    let engine = event_loop.engine().name().to_owned();
-    let served = event_loop.block_on(async {
-        let Listening { listeners, files } = listen::open(&options.listen).await?;
-        // Before anybody is told that there is a server to signal.
-        let signals = Signals::catch().await;
-        let report = Report::new(options.json);
-        let server = prepare(listeners, options);
-        let ready = Ready::new(server.addresses(), options.service.name(), options.threads, &engine);
-        let server = server.ready(move || report.listening(&ready));
-        let served = serve(server, options, signals).await;
-        drop(files);
-        served.map(|end| report.ended(&end))
-    });
-    served.map_err(|error| cannot_go_on(&error))?
-}
-
-async fn serve(server: Server, options: &Options, mut signals: Signals) -> Result<End, Error> {
-    let drain = Latch::default();
-    let server = server.until(drain.clone().opened());
-    let stopped = async {
-        let Signal { name, .. } = signals.next().await;
-        tracing::info!("{name}: accepting no more, and waiting for clients for {:?} at most", options.grace);
-        drain.open();
-        signals.next().await
-    };
-    let (service, greeting) = (options.service, Arc::<[u8]>::from(options.greeting.as_bytes()));
-    let served = server.serve_threads(options.threads, move || {
-        let greeting = Arc::clone(&greeting);
-        async move |stream: Stream, client: Client| service.serve(&greeting, stream, client).await
-    });
-    match first(stopped, served).await {
-        First::One(signal) => Ok(End::AtOnce(signal)),
-        First::Other(Ok(receipt)) => Ok(End::Drained(receipt)),
-        First::Other(Err(error)) => Err(cannot_go_on(&error)),
-    }
-}
-
-fn prepare(listeners: Vec<Listener>, options: &Options) -> Server {
-    let mut listeners = listeners.into_iter();
-    let first = listeners.next().expect("there is an address to listen on by default");
-    let mut server = listeners.fold(Server::on(first), Server::and).grace(options.grace);
-    if let Some(limit) = options.limit {
-        server = server.limit(limit);
-    }
-    if let Some(time) = options.idle_timeout {
-        server = server.idle_timeout(time);
-    }
-    server
+    let report = Report::new(options.json);
+    let end = options.model.serve(event_loop, options, report)?;
+    Ok(report.ended(&end))
 }
 
 /// What becomes of a failure: a line in the log. A client that breaks its connection is the world's doing; a panic is a
@@ -102,6 +81,7 @@ fn tell_of(failure: &Failure) {
     }
 }
 
-fn cannot_go_on(error: &io::Error) -> Error {
+/// Serving ended without anybody having asked for it.
+pub(crate) fn cannot_go_on(error: &io::Error) -> Error {
     Error::refused(format_args!("cannot go on serving: {}", reason(error)))
 }

@@ -1,21 +1,19 @@
-//! What is done for a client: one of these, chosen by name.
+//! What is said to a client: one of these, chosen by name.
 //!
-//! Each is one small function over a [`Stream`], in a file of its own: it returns when the client is done with, and
-//! an error it returns ends this client's connection and nothing else.
+//! A service knows nothing of sockets. It is asked what to say to what was heard, and whether to go on: so each is
+//! written once, and is the same on every model. Who carries the bytes, and when, is a [`Session`](crate::session::Session).
 
 mod boom;
+mod chargen;
+mod daytime;
 mod discard;
 mod echo;
 mod hello;
 mod line;
+mod time;
 mod upper;
 
-use std::io;
 use std::str::FromStr;
-
-use switchboard::engine::{Address, Setting};
-use switchboard::net::Stream;
-use switchboard::server::Client;
 
 use crate::choice::shown;
 use crate::error::Error;
@@ -28,12 +26,57 @@ pub(crate) enum Service {
     Line,
     Hello,
     Discard,
+    Chargen,
+    Daytime,
+    Time,
     Boom,
 }
 
+/// One client's conversation with a service. What is to be said is appended to `say`.
+pub(crate) trait Conversation {
+    /// It begins.
+    fn open(&mut self, say: &mut Vec<u8>) -> Then {
+        let _ = say;
+        Then::GoOn
+    }
+
+    /// Bytes were heard, cut anywhere.
+    fn hear(&mut self, bytes: &[u8], say: &mut Vec<u8>) -> Then;
+
+    /// The client has ended its side.
+    fn hear_end(&mut self, say: &mut Vec<u8>) -> Then {
+        let _ = say;
+        Then::HangUp
+    }
+
+    /// All has been said: what an endless one says next.
+    fn go_on(&mut self, say: &mut Vec<u8>) {
+        let _ = say;
+    }
+}
+
+/// What comes after that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Then {
+    GoOn,
+    /// Once all is said, in good order.
+    HangUp,
+    /// Once all is said, as a failure with this reason.
+    Fail(&'static str),
+}
+
 impl Service {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Echo, Self::Upper, Self::Line, Self::Hello, Self::Discard, Self::Boom];
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Echo,
+        Self::Upper,
+        Self::Line,
+        Self::Hello,
+        Self::Discard,
+        Self::Chargen,
+        Self::Daytime,
+        Self::Time,
+        Self::Boom,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -42,29 +85,49 @@ impl Service {
             Self::Line => "line",
             Self::Hello => "hello",
             Self::Discard => "discard",
+            Self::Chargen => "chargen",
+            Self::Daytime => "daytime",
+            Self::Time => "time",
             Self::Boom => "boom",
         }
     }
 
-    /// Serves one client: the greeting, and then what it came for.
-    pub(crate) async fn serve(self, greeting: &[u8], mut stream: Stream, client: Client) -> io::Result<()> {
-        let peer = client.peer();
-        tracing::info!("{peer} connected");
-        if let Address::Ip(_) = peer {
-            // Pieces are sent when they come: a typist waits for each. Where it cannot be set, it is only slower.
-            stream.set(Setting::NoDelay(true)).ok();
-        }
-        stream.write_all(greeting).await?;
+    /// Begins a conversation.
+    pub(crate) fn converse(self) -> Box<dyn Conversation> {
         match self {
-            Self::Echo => echo::serve(stream).await,
-            Self::Upper => upper::serve(stream).await,
-            Self::Line => line::serve(stream).await,
-            Self::Hello => hello::serve(stream).await,
-            Self::Discard => discard::serve(stream).await,
-            Self::Boom => boom::serve(stream).await,
-        }?;
-        tracing::info!("{peer} is done");
-        Ok(())
+            Self::Echo => Box::new(echo::Echo),
+            Self::Upper => Box::<upper::Upper>::default(),
+            Self::Line => Box::<line::Line>::default(),
+            Self::Hello => Box::new(hello::Hello),
+            Self::Discard => Box::new(discard::Discard),
+            Self::Chargen => Box::<chargen::Chargen>::default(),
+            Self::Daytime => Box::new(daytime::Daytime),
+            Self::Time => Box::new(time::Time),
+            Self::Boom => Box::<boom::Boom>::default(),
+        }
+    }
+
+    /// Whether it ever says something.
+    pub(crate) fn answers(self) -> bool {
+        self != Self::Discard
+    }
+
+    /// Whether it can be had datagram by datagram.
+    pub(crate) fn fits_datagrams(self) -> bool {
+        !matches!(self, Self::Line | Self::Boom)
+    }
+
+    /// The answer to a datagram, which is a conversation of its own; to an empty one, too.
+    pub(crate) fn answer(self, datagram: &[u8]) -> Option<Vec<u8>> {
+        let mut conversation = self.converse();
+        let mut say = Vec::new();
+        if conversation.open(&mut say) == Then::GoOn && conversation.hear(datagram, &mut say) == Then::GoOn {
+            conversation.hear_end(&mut say);
+        }
+        if self == Self::Chargen {
+            chargen::fill_datagram(&mut say);
+        }
+        self.answers().then_some(say)
     }
 }
 

@@ -124,4 +124,5 @@ pub(crate) async fn first<A, B>(one: impl Future<Output = A>, other: impl Future
 }
 
 /// The same numbers on every Unix (POSIX, kill(1)).
-const ALL: [Signal; 2] = [Signal { number: 2, name: "SIGINT" }, Signal { number: 15, name: "SIGTERM" }];
+pub(crate) const ALL: [Signal; 2] =
+    [Signal { number: 2, name: "SIGINT" }, Signal { number: 15, name: "SIGTERM" }];

@@ -47,7 +47,7 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         ("serve --listen 1.2.3.4.5:1", format!("--listen 1.2.3.4.5:1: \"1.2.3.4.5\" is no IP address and no name of a host; {example}")),
         ("serve --listen unix:", "--listen unix:: no path; give unix:/path, such as unix:/tmp/switchboard.sock".into()),
         ("serve --listen 127.0.0.1:0 --listen x", "--listen x: no port; give HOST:PORT, such as x:8000".into()),
-        ("serve --service tea", "--service tea: no such service; give one of echo, upper, line, hello, discard, boom".into()),
+        ("serve --service tea", "--service tea: no such service; give one of echo, upper, line, hello, discard, chargen, daytime, time, boom".into()),
         ("serve --limit 0", "--limit 0: nobody would be served; give 1 or more, or leave it out".into()),
         ("serve --limit -1", "--limit -1: not a count; give a number, such as 500, 10k or 1M".into()),
         ("serve --limit 10x", "--limit 10x: not a count; give a number, such as 500, 10k or 1M".into()),

@@ -1,14 +1,18 @@
 //! What may be typed after `switchboard serve`, and what it means.
 
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use switchboard::net::Target;
 
-use super::{Command, wrong_value};
+use super::faults::LowFaults;
+use super::{Command, understand_time, wrong_value};
 use crate::choice::Choice;
 use crate::error::Error;
-use crate::quantity::{count, duration};
+use crate::explain::Explain;
+use crate::model::Model;
+use crate::quantity::{count, size};
 use crate::serve::Options;
 
 /// Serve over TCP and Unix sockets: by default an echo, every client gets back what it sends.
@@ -23,14 +27,30 @@ pub(super) struct LowServe {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
     listen: Vec<String>,
 
+    /// Serve datagrams, rather than connections: echo, upper, hello, discard, chargen, daytime or time
+    #[arg(long)]
+    udp: bool,
+
+    /// How to wait for the sockets: polling (ask them in turn), or tasks (a task for each client, on an event loop)
+    #[arg(long, value_name = "MODEL", default_value = "tasks")]
+    model: String,
+
     /// What to do for a client: echo, upper (capitals), line (`Echo: …` for each line), hello (and hang up),
-    /// discard, or boom (an echo that fails at a line `boom`)
+    /// discard, chargen (characters without end), daytime, time, or boom (an echo that fails at a line `boom`)
     #[arg(long, value_name = "NAME", default_value = "echo")]
     service: String,
 
     /// Send this first, exactly as it is, whatever the service
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     greeting: String,
+
+    /// Receive at most so many bytes at once, such as 2 or 64KiB
+    #[arg(long, value_name = "SIZE", default_value = "16KiB", allow_hyphen_values = true)]
+    read_size: String,
+
+    /// How many who have connected may wait in the system's queue to be accepted
+    #[arg(long, value_name = "N", default_value = "1024", allow_hyphen_values = true)]
+    backlog: String,
 
     /// Serve at most so many at once, such as 500 or 10k; others wait until somebody leaves
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
@@ -40,18 +60,29 @@ pub(super) struct LowServe {
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     idle_timeout: Option<String>,
 
+    /// Pause for so long between two rounds of a model that polls
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pause: Option<String>,
+
     /// At the end, how long clients may go on, such as 500ms or 10s
     #[arg(long, value_name = "TIME", default_value = "2s", allow_hyphen_values = true)]
     grace: String,
 
-    /// Serve on so many threads, with an event loop each
+    /// Serve on so many threads, with an event loop each; auto: one for each core
     #[arg(long, value_name = "N", default_value = "1", allow_hyphen_values = true)]
     threads: String,
 
-    /// What tells which sockets are ready: auto (what SWITCHBOARD_ENGINE names, or else the best there is),
-    /// epoll, poll, select, kqueue or devpoll; no system has them all
+    /// What tells an event loop which sockets are ready: auto (what SWITCHBOARD_ENGINE names, or else the best there
+    /// is), epoll, poll, select, kqueue or devpoll; no system has them all
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: String,
+
+    #[command(flatten)]
+    faults: LowFaults,
+
+    /// Say on stderr, as it happens, what the model does, and who waits for what
+    #[arg(long)]
+    explain: bool,
 
     /// Tell the start on stdout and the end on stderr as JSON, one object a line
     #[arg(long)]
@@ -66,19 +97,65 @@ impl LowServe {
     pub(super) fn understand(self) -> Result<Command, Error> {
         let listen =
             |text: &String| text.parse::<Target>().map_err(|wrong| wrong_value("listen", text, wrong));
+        let model = self.model.parse::<Model>()?;
         let options = Options {
             listen: self.listen.iter().map(listen).collect::<Result<_, _>>()?,
+            udp: self.udp,
+            backlog: understand_backlog(&self.backlog)?,
+            model,
             service: self.service.parse()?,
             greeting: self.greeting,
+            faults: self.faults.understand()?,
+            read_size: understand_read_size(&self.read_size)?,
             limit: self.limit.as_deref().map(understand_limit).transpose()?,
             idle_timeout: self.idle_timeout.as_deref().map(understand_idle_timeout).transpose()?,
-            grace: duration(&self.grace).map_err(|wrong| wrong_value("grace", &self.grace, wrong))?,
+            pause: self.pause.as_deref().map(|text| understand_time("pause", text)).transpose()?,
+            grace: understand_time("grace", &self.grace)?,
             threads: understand_threads(&self.threads)?,
             engine: self.engine.parse::<Choice>()?,
+            explain: Explain(self.explain),
             json: self.json,
         };
+        check(&options)?;
         Ok(Command::Serve { options, verbosity: self.verbose })
     }
+}
+
+/// Whether each option means something to the model.
+fn check(options: &Options) -> Result<(), Error> {
+    let Options { model, service, .. } = options;
+    let name = model.name();
+    if !model.has_event_loop() && options.engine != Choice::Auto {
+        let engine = options.engine.name();
+        return Err(wrong_value(
+            "engine",
+            engine,
+            format_args!(
+                "the model {name} has no event loop that could run on it; give --model callbacks or tasks"
+            ),
+        ));
+    }
+    if !model.has_event_loop() && options.threads > 1 {
+        return Err(wrong_value(
+            "threads",
+            &options.threads.to_string(),
+            format_args!(
+                "the model {name} has no event loop to have one on each; give --model callbacks or tasks"
+            ),
+        ));
+    }
+    if !model.polls() && options.pause.is_some() {
+        return Err(Error::wrong_use(format_args!(
+            "--pause: the model {name} waits until there is something to do; give --model polling or buffered"
+        )));
+    }
+    if options.udp && !service.fits_datagrams() {
+        return Err(Error::wrong_use(format_args!(
+            "--udp: the service {} is made of lines, which datagrams are not; give another with --service",
+            service.name()
+        )));
+    }
+    Ok(())
 }
 
 fn understand_limit(text: &str) -> Result<usize, Error> {
@@ -89,20 +166,39 @@ fn understand_limit(text: &str) -> Result<usize, Error> {
 }
 
 fn understand_idle_timeout(text: &str) -> Result<Duration, Error> {
-    match duration(text) {
-        Ok(Duration::ZERO) => Err(wrong_value(
+    match understand_time("idle-timeout", text)? {
+        Duration::ZERO => Err(wrong_value(
             "idle-timeout",
             text,
             "everybody would be idle at once; give more, or leave it out",
         )),
-        other => other.map_err(|wrong| wrong_value("idle-timeout", text, wrong)),
+        time => Ok(time),
+    }
+}
+
+fn understand_read_size(text: &str) -> Result<usize, Error> {
+    match size(text) {
+        Ok(0) => Err(wrong_value("read-size", text, "nothing would be received; give 1 or more")),
+        Ok(size) if size > MOST_READ => Err(wrong_value("read-size", text, "too much; give at most 16MiB")),
+        other => other.map_err(|wrong| wrong_value("read-size", text, wrong)),
+    }
+}
+
+fn understand_backlog(text: &str) -> Result<u32, Error> {
+    match count(text).map(u32::try_from) {
+        Ok(Ok(backlog)) if backlog <= MOST_BACKLOG => Ok(backlog),
+        Ok(_) => Err(wrong_value("backlog", text, format_args!("give at most {MOST_BACKLOG}"))),
+        Err(wrong) => Err(wrong_value("backlog", text, wrong)),
     }
 }
 
 fn understand_threads(text: &str) -> Result<usize, Error> {
+    if text == "auto" {
+        return Ok(available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)));
+    }
     match count(text) {
         Ok(number) if (1..=MOST_THREADS).contains(&number) => Ok(number),
-        Ok(_) => Err(wrong_value("threads", text, format_args!("give 1 to {MOST_THREADS}"))),
+        Ok(_) => Err(wrong_value("threads", text, format_args!("give 1 to {MOST_THREADS}, or auto"))),
         Err(wrong) => Err(wrong_value("threads", text, wrong)),
     }
 }
@@ -119,6 +215,9 @@ Examples:
   switchboard serve --service hello --greeting 'Hi! '
   switchboard serve --listen 127.0.0.1:8000 --listen unix:/tmp/echo.sock
   echo hello | nc -N -U /tmp/echo.sock      # over the Unix socket
+  switchboard serve --model polling --pause 10ms --explain
+  switchboard serve --udp --service upper   # datagrams
+  switchboard serve --service hello --delay 5s # a client that hurries finds out
   switchboard serve --limit 10k --idle-timeout 5m --grace 10s --threads 4
 
 Exit codes:
@@ -129,3 +228,9 @@ Exit codes:
 
 /// As many as the server takes.
 const MOST_THREADS: usize = 48;
+
+/// The buffer is there once for all clients on some models, and once for each on others.
+const MOST_READ: usize = 16 << 20;
+
+/// What listen(2) takes is an int.
+const MOST_BACKLOG: u32 = i32::MAX as u32;

@@ -1,24 +1,24 @@
 //! *boom*: an echo that fails at a line `boom`, to see what a failure does: it is reported once, ends this connection,
 //! and nothing else.
 
-use std::io;
+use super::{Conversation, Then};
 
-use switchboard::net::Stream;
+#[derive(Debug, Default)]
+pub(super) struct Boom {
+    fuse: Fuse,
+}
 
-/// What came before the failure goes back all the same, and the line with it.
-pub(super) async fn serve(mut stream: Stream) -> io::Result<()> {
-    let mut fuse = Fuse::default();
-    loop {
-        let mut data = stream.recv().await?;
-        if data.is_empty() {
-            return Ok(());
-        }
-        match fuse.burn(&data) {
-            None => stream.send_all(data).await?,
+impl Conversation for Boom {
+    /// What came before the failure goes back all the same, and the line with it.
+    fn hear(&mut self, bytes: &[u8], say: &mut Vec<u8>) -> Then {
+        match self.fuse.burn(bytes) {
+            None => {
+                say.extend_from_slice(bytes);
+                Then::GoOn
+            }
             Some(end) => {
-                data.truncate(end);
-                stream.send_all(data).await?;
-                return Err(io::Error::other("boom"));
+                say.extend_from_slice(&bytes[..end]);
+                Then::Fail("boom")
             }
         }
     }

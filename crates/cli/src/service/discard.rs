@@ -1,11 +1,12 @@
-//! *discard*: reads what a client sends, and throws it away (RFC 863).
+//! *discard*: hears what a client sends, and throws it away (RFC 863).
 
-use std::io;
+use super::{Conversation, Then};
 
-use switchboard::net::Stream;
+#[derive(Debug)]
+pub(super) struct Discard;
 
-/// The empty lease is the client's end.
-pub(super) async fn serve(mut stream: Stream) -> io::Result<()> {
-    while !stream.recv().await?.is_empty() {}
-    Ok(())
+impl Conversation for Discard {
+    fn hear(&mut self, _: &[u8], _: &mut Vec<u8>) -> Then {
+        Then::GoOn
+    }
 }

@@ -1,17 +1,13 @@
 //! *echo*: what a client sends goes back to it, up to its end and including it (RFC 862).
 
-use std::io;
+use super::{Conversation, Then};
 
-use switchboard::net::Stream;
+#[derive(Debug)]
+pub(super) struct Echo;
 
-/// What was received is sent from the buffer it lies in, and more is received only when that is done: a client that
-/// does not read is not read from.
-pub(super) async fn serve(mut stream: Stream) -> io::Result<()> {
-    loop {
-        let data = stream.recv().await?;
-        if data.is_empty() {
-            return Ok(());
-        }
-        stream.send_all(data).await?;
+impl Conversation for Echo {
+    fn hear(&mut self, bytes: &[u8], say: &mut Vec<u8>) -> Then {
+        say.extend_from_slice(bytes);
+        Then::GoOn
     }
 }

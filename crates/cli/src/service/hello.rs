@@ -1,10 +1,17 @@
 //! *hello*: says hello and hangs up, whatever the client does.
 
-use std::io;
+use super::{Conversation, Then};
 
-use switchboard::net::Stream;
+#[derive(Debug)]
+pub(super) struct Hello;
 
-/// Dropping the stream closes it gently: the words arrive although nobody reads what the client may have sent.
-pub(super) async fn serve(mut stream: Stream) -> io::Result<()> {
-    stream.write_all(b"Hello from server!\r\n").await
+impl Conversation for Hello {
+    fn open(&mut self, say: &mut Vec<u8>) -> Then {
+        say.extend_from_slice(b"Hello from server!\r\n");
+        Then::HangUp
+    }
+
+    fn hear(&mut self, _: &[u8], _: &mut Vec<u8>) -> Then {
+        Then::GoOn
+    }
 }

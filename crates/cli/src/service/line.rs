@@ -3,26 +3,55 @@
 //! A line ends with LF or CRLF, as telnet, nc and people send it; an answer ends with CRLF. What follows the last line
 //! end is a line, too.
 
-use std::io::{self, IoSlice};
+use switchboard::engine::Lease;
+use switchboard::net::Lines;
 
-use switchboard::net::{Lines, Stream};
+use super::{Conversation, Then};
 
-/// A line that is too long gets an error line, and that is the end: where the next one begins is not waited for.
-pub(super) async fn serve(mut stream: Stream) -> io::Result<()> {
-    stream.write_all(WELCOME).await?;
-    let mut lines = Lines::new(LONGEST);
-    loop {
-        match lines.next_line(&mut stream).await {
-            Ok(None) => return Ok(()),
-            Ok(Some(line)) => {
-                let mut answer = [b"Echo: ", line.bytes, b"\r\n"].map(IoSlice::new);
-                stream.write_all_vectored(&mut answer).await?;
+#[derive(Debug)]
+pub(super) struct Line {
+    lines: Lines,
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { lines: Lines::new(LONGEST) }
+    }
+}
+
+impl Line {
+    /// A line that is too long gets an error line, and that is the end: where the next one begins is not waited for.
+    fn answer(&mut self, bytes: &[u8], say: &mut Vec<u8>, then: Then) -> Then {
+        self.lines.feed(Lease::from(bytes));
+        loop {
+            match self.lines.cut() {
+                Ok(Some(line)) => {
+                    for part in [b"Echo: ", line.bytes, b"\r\n"] {
+                        say.extend_from_slice(part);
+                    }
+                }
+                Ok(None) => return then,
+                Err(_) => {
+                    say.extend_from_slice(TOO_LONG);
+                    return Then::HangUp;
+                }
             }
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                return stream.write_all(TOO_LONG).await;
-            }
-            Err(error) => return Err(error),
         }
+    }
+}
+
+impl Conversation for Line {
+    fn open(&mut self, say: &mut Vec<u8>) -> Then {
+        say.extend_from_slice(WELCOME);
+        Then::GoOn
+    }
+
+    fn hear(&mut self, bytes: &[u8], say: &mut Vec<u8>) -> Then {
+        self.answer(bytes, say, Then::GoOn)
+    }
+
+    fn hear_end(&mut self, say: &mut Vec<u8>) -> Then {
+        self.answer(b"", say, Then::HangUp)
     }
 }
 

@@ -3,37 +3,36 @@
 //! Capitals are made of characters, and a network carries bytes: a receive may end in the middle of a character, whose
 //! bytes then wait for the rest. Bytes that are no UTF-8 go back unchanged.
 
-use std::io;
 use std::str::from_utf8;
 
-use switchboard::net::Stream;
-
-/// One answer per receive, but for what waits.
-pub(super) async fn serve(mut stream: Stream) -> io::Result<()> {
-    let mut capitals = Capitals::default();
-    loop {
-        let data = stream.recv().await?;
-        if data.is_empty() {
-            return stream.send_all(capitals.rest()).await;
-        }
-        stream.send_all(capitals.of(&data)).await?;
-    }
-}
+use super::{Conversation, Then};
 
 /// Makes capitals of text that comes in pieces.
 #[derive(Debug, Default)]
-struct Capitals {
+pub(super) struct Upper {
     /// The first bytes of a character whose last ones are still to come: three at most.
     begun: Vec<u8>,
 }
 
-impl Capitals {
+impl Conversation for Upper {
+    fn hear(&mut self, bytes: &[u8], say: &mut Vec<u8>) -> Then {
+        self.capitals_of(bytes, say);
+        Then::GoOn
+    }
+
+    /// What never became a character goes back as it was.
+    fn hear_end(&mut self, say: &mut Vec<u8>) -> Then {
+        say.append(&mut self.begun);
+        Then::HangUp
+    }
+}
+
+impl Upper {
     /// A piece in capitals. It may be longer than it was (`ß` becomes `SS`).
-    fn of(&mut self, piece: &[u8]) -> Vec<u8> {
+    fn capitals_of(&mut self, piece: &[u8], say: &mut Vec<u8>) {
         let joined = [&self.begun[..], piece].concat();
         self.begun.clear();
         let mut left = &joined[..];
-        let mut capitals = Vec::with_capacity(left.len());
         while !left.is_empty() {
             let (text, wrong) = match from_utf8(left) {
                 Ok(text) => (text, 0),
@@ -46,19 +45,13 @@ impl Capitals {
                     (from_utf8(text).unwrap_or_default(), wrong)
                 }
             };
-            capitals.extend_from_slice(text.to_uppercase().as_bytes());
+            say.extend_from_slice(text.to_uppercase().as_bytes());
             let (odd, after) = left[text.len()..].split_at(wrong);
             if self.begun.is_empty() {
-                capitals.extend_from_slice(odd);
+                say.extend_from_slice(odd);
             }
             left = after;
         }
-        capitals
-    }
-
-    /// What never became a character.
-    fn rest(self) -> Vec<u8> {
-        self.begun
     }
 }
 
@@ -78,12 +71,12 @@ mod tests {
         ] {
             for first in 0..=small.len() {
                 for second in first..=small.len() {
-                    let mut capitals = Capitals::default();
-                    let mut all = capitals.of(&small[..first]);
-                    all.extend(capitals.of(&small[first..second]));
-                    all.extend(capitals.of(&small[second..]));
-                    assert!(capitals.begun.len() <= 3);
-                    all.extend(capitals.rest());
+                    let (mut upper, mut all) = (Upper::default(), Vec::new());
+                    for piece in [&small[..first], &small[first..second], &small[second..]] {
+                        upper.hear(piece, &mut all);
+                        assert!(upper.begun.len() <= 3);
+                    }
+                    upper.hear_end(&mut all);
                     assert_eq!(all, large, "cut at {first} and {second}");
                 }
             }
@@ -92,9 +85,13 @@ mod tests {
 
     #[test]
     fn only_what_may_still_become_a_character_waits() {
-        let mut capitals = Capitals::default();
-        assert_eq!(capitals.of("да".as_bytes()), "ДА".as_bytes());
-        assert_eq!(capitals.of(b"\xd0"), b"");
-        assert_eq!(capitals.of(b"x"), b"\xd0X");
+        let (mut upper, mut said) = (Upper::default(), Vec::new());
+        upper.hear("да".as_bytes(), &mut said);
+        assert_eq!(said, "ДА".as_bytes());
+        said.clear();
+        upper.hear(b"\xd0", &mut said);
+        assert_eq!(said, b"");
+        upper.hear(b"x", &mut said);
+        assert_eq!(said, b"\xd0X");
     }
 }

@@ -1,11 +1,12 @@
 //! A socket that listens, over TCP or on a Unix socket.
 
 use std::io;
+use std::os::fd::OwnedFd;
 
 use super::endpoint::Endpoint;
 use super::stream::Stream;
 use super::target::{Target, ToTarget};
-use crate::engine::{Address, Done, Listen, Op, Plan, Question};
+use crate::engine::{Address, Descriptor, Done, Listen, Op, Plan, Question};
 use crate::task::{Operation, operation};
 
 /// A socket that listens. [`TcpListener`](super::TcpListener) and [`UnixListener`](super::UnixListener) are one each.
@@ -68,6 +69,24 @@ impl Listener {
                 Ok((Stream::adopt(&self.endpoint.event_loop()?, socket), peer))
             }
             other => unreachable!("an accept was answered with {other:?}"),
+        }
+    }
+
+    /// Takes the socket out of the loop, listening as it is, in non-blocking mode: for somebody who accepts with other means.
+    ///
+    /// *Cancel safety.* None: dropped, the socket may be closed.
+    ///
+    /// # Errors
+    ///
+    /// [`io::ErrorKind::Unsupported`] when it is of a simulated network, and so no descriptor of the system's.
+    pub async fn into_descriptor(self) -> io::Result<OwnedFd> {
+        match operation(Op::Release { socket: self.endpoint.socket()? }).await? {
+            Done::Released { descriptor: Descriptor::Owned(descriptor), .. } => Ok(descriptor),
+            Done::Released { .. } => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "a socket of a simulated network has no descriptor",
+            )),
+            other => unreachable!("a release was answered with {other:?}"),
         }
     }
 

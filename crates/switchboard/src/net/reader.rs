@@ -37,10 +37,29 @@ impl ReadHalf {
     ///
     /// As `recv(2)`: [`io::ErrorKind::ConnectionReset`] when the peer broke the connection off.
     pub async fn recv(&mut self) -> io::Result<Lease> {
-        if let Some(held) = self.held.take() {
-            return Ok(held);
+        self.recv_at_most(usize::MAX).await
+    }
+
+    /// The same, and no more than so many bytes: what else is there comes with the next receive. For 0 it is empty, at
+    /// once, which is not the end then.
+    ///
+    /// *Cancel safety.* Dropping it loses no byte.
+    ///
+    /// # Errors
+    ///
+    /// As [`recv`](Self::recv).
+    pub async fn recv_at_most(&mut self, max: usize) -> io::Result<Lease> {
+        match self.held.take() {
+            Some(held) if held.len() > max => {
+                let first = Lease::from(&held[..max]);
+                self.held = Some(held);
+                self.consume(max);
+                Ok(first)
+            }
+            Some(held) => Ok(held),
+            None if max == 0 => Ok(Lease::empty()),
+            None => self.receive(max, false).await,
         }
-        self.receive(usize::MAX, false).await
     }
 
     /// The next bytes, at least one, which stay where they are; empty at the end of the stream.

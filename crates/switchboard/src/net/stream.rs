@@ -95,6 +95,15 @@ impl Stream {
         self.reader.recv().await
     }
 
+    /// See [`ReadHalf::recv_at_most`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn recv_at_most(&mut self, max: usize) -> io::Result<Lease> {
+        self.reader.recv_at_most(max).await
+    }
+
     /// See [`ReadHalf::peek`].
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use slotmap::{Key, SlotMap, new_key_type};
 
 use super::census::Census;
 use super::client::Client;
-use super::receipt::{Left, Receipt, Why};
+use super::receipt::{Receipt, Why};
 use super::rules::Rules;
 use super::seat::Seat;
 use crate::engine::{Address, Close, Fact, Op, Question, Socket, Submitted};
@@ -302,7 +302,7 @@ impl Clients {
             End::Cancelled(why) => {
                 let age =
                     now.map_or(Duration::ZERO, |now| now.saturating_duration_since(row.traffic.begun()));
-                receipt.leave(Left { peer: row.peer, age, unsent: row.unsent, why });
+                receipt.leave(row.peer, age, row.unsent, why);
             }
         }
         drop(receipt);

@@ -60,10 +60,11 @@ pub enum Why {
 }
 
 impl Receipt {
-    pub(super) fn leave(&mut self, left: Left) {
+    /// Writes down that somebody was cancelled, for those who keep the books of a server of their own.
+    pub fn leave(&mut self, peer: Address, age: Duration, unsent: u64, why: Why) {
         self.cancelled += 1;
         if self.left.len() < MOST_LEFT {
-            self.left.push(left);
+            self.left.push(Left { peer, age, unsent, why });
         }
     }
 

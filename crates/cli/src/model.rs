@@ -1,0 +1,104 @@
+//! The models: who waits for the sockets, for what, and how. A ladder to be climbed from first to last.
+//!
+//! Every one carries the same conversations ([`Session`](crate::session::Session)) with the same limits and the same
+//! end, so that what is left in its file is the model itself.
+
+mod client;
+mod polling;
+mod tasks;
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::str::FromStr;
+
+pub(crate) use client::Client;
+use switchboard::net::Listener;
+use switchboard::{Address, EventLoop};
+
+use crate::choice::shown;
+use crate::error::Error;
+use crate::listen::{self, Listening};
+use crate::report::{Ready, Report};
+use crate::serve::end::End;
+use crate::serve::{Options, cannot_go_on};
+
+/// Which model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Model {
+    Polling,
+    Tasks,
+}
+
+impl Model {
+    pub(crate) const ALL: [Self; 2] = [Self::Polling, Self::Tasks];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Polling => "polling",
+            Self::Tasks => "tasks",
+        }
+    }
+
+    /// Whether it runs on an event loop, whose engine can be chosen, and of which there may be several.
+    pub(crate) fn has_event_loop(self) -> bool {
+        self == Self::Tasks
+    }
+
+    /// Whether it asks its sockets over and over, perhaps with a pause.
+    pub(crate) fn polls(self) -> bool {
+        self == Self::Polling
+    }
+
+    /// Serves until a signal.
+    pub(crate) fn serve(
+        self,
+        event_loop: EventLoop,
+        options: &Options,
+        report: Report,
+    ) -> Result<End, Error> {
+        let opened = event_loop.block_on(listen::open(&options.listen, options.backlog));
+        let Listening { listeners, files } = opened.map_err(|error| cannot_go_on(&error))??;
+        // Removed at the end, however that is.
+        let _files = files;
+        let addresses = event_loop.block_on(async { addresses(&listeners) });
+        let addresses = addresses.and_then(|inner| inner).map_err(|error| cannot_go_on(&error))?;
+        let engine = event_loop.engine().name().to_owned();
+        let ready = Ready::new(addresses, options, &engine);
+        let ready = move || report.listening(&ready);
+        if self.has_event_loop() {
+            let served = event_loop.block_on(tasks::serve(listeners, options, ready));
+            return served.map_err(|error| cannot_go_on(&error))?;
+        }
+        let descriptors = event_loop.block_on(descriptors(listeners));
+        drop(event_loop);
+        let served = descriptors.and_then(|inner| inner).and_then(|listeners| match self {
+            Self::Polling => polling::serve(listeners, options, ready),
+            Self::Tasks => unreachable!("it has an event loop"),
+        });
+        served.map_err(|error| cannot_go_on(&error))
+    }
+}
+
+impl FromStr for Model {
+    type Err = Error;
+
+    fn from_str(name: &str) -> Result<Self, Error> {
+        Self::ALL.into_iter().find(|model| model.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            Error::wrong_use(format_args!("--model {}: no such model; give one of {names}", shown(name)))
+        })
+    }
+}
+
+fn addresses(listeners: &[Listener]) -> io::Result<Vec<Address>> {
+    listeners.iter().map(Listener::local_addr).collect()
+}
+
+/// The sockets, for a model that does without an event loop.
+async fn descriptors(listeners: Vec<Listener>) -> io::Result<Vec<OwnedFd>> {
+    let mut descriptors = Vec::new();
+    for listener in listeners {
+        descriptors.push(listener.into_descriptor().await?);
+    }
+    Ok(descriptors)
+}

@@ -1,0 +1,167 @@
+//! The door: the sockets that listen, asked in turn, and closed for a while when nobody more can be served.
+//!
+//! With nobody to be taken, `accept(2)` on a non-blocking socket says so and returns. Whoever is not taken waits in the
+//! kernel's queue and is lost to nobody: so at the limit, and out of descriptors, the door is not opened rather than
+//! opened and slammed.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use socket2::{SockAddr, Socket};
+use switchboard::engine::{Address, UnixName};
+
+use super::ledger::Ledger;
+use crate::error::{is_out_of_descriptors, reason};
+
+/// See the top of this file.
+#[derive(Debug)]
+pub(crate) struct Door {
+    listeners: Vec<Rc<Socket>>,
+    limit: usize,
+    /// Which listener is asked first, so that none waits for another's crowd.
+    first: usize,
+    /// Out of descriptors, until then.
+    paused: Option<Instant>,
+    /// That was said, and nobody was taken since.
+    told: bool,
+}
+
+impl Door {
+    pub(crate) fn new(listeners: Vec<OwnedFd>, limit: Option<usize>) -> Self {
+        let listeners = listeners.into_iter().map(|listener| Rc::new(Socket::from(listener))).collect();
+        Self { listeners, limit: limit.unwrap_or(usize::MAX), first: 0, paused: None, told: false }
+    }
+
+    /// What is to be waited on for somebody to come.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = Rc<Socket>> + '_ {
+        self.listeners.iter().map(Rc::clone)
+    }
+
+    /// Whether somebody would be taken now.
+    pub(crate) fn is_open(&self, served: usize, now: Instant) -> bool {
+        served < self.limit && self.paused.is_none_or(|until| until <= now)
+    }
+
+    /// When it opens again by itself.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        self.paused
+    }
+
+    /// Takes somebody who waits, if the door is open. They are in the ledger then.
+    ///
+    /// # Errors
+    ///
+    /// What ends accepting for good.
+    pub(crate) fn accept(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Instant,
+    ) -> io::Result<Option<(Socket, Address)>> {
+        if self.is_open(ledger.served(), now) { self.take(ledger, now) } else { Ok(None) }
+    }
+
+    /// Takes one of the last, beyond any limit: who has come is to be served. With nobody left, the listeners are closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub(crate) fn empty(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Instant,
+    ) -> io::Result<Option<(Socket, Address)>> {
+        if !self.is_open(0, now) {
+            return Ok(None);
+        }
+        let last = self.take(ledger, now)?;
+        if last.is_none() && self.paused.is_none() {
+            self.close();
+        }
+        Ok(last)
+    }
+
+    /// Closes the listeners: whoever is still in the queue is refused.
+    pub(crate) fn close(&mut self) {
+        self.listeners.clear();
+        self.paused = None;
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.listeners.is_empty()
+    }
+
+    fn take(&mut self, ledger: &mut Ledger, now: Instant) -> io::Result<Option<(Socket, Address)>> {
+        self.paused = None;
+        let count = self.listeners.len();
+        self.first += 1;
+        for listener in (0..count).map(|at| &self.listeners[(self.first + at) % count]) {
+            loop {
+                match listener.accept() {
+                    Ok((socket, peer)) => {
+                        let peer = address(&peer);
+                        self.told = false;
+                        ledger.came(&peer);
+                        return Ok(Some((socket, peer)));
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    Err(error) if is_theirs(&error) => ledger.lost(),
+                    Err(error) if has_run_out(&error) => {
+                        self.pause(&error, ledger, now);
+                        return Ok(None);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nobody is taken for a moment; said once.
+    pub(crate) fn pause(&mut self, error: &io::Error, ledger: &mut Ledger, now: Instant) {
+        if !self.told {
+            tracing::warn!("cannot accept for now: {}; trying again until it works", reason(error));
+            ledger.exhausted();
+        }
+        self.told = true;
+        self.paused = Some(now + PAUSE);
+    }
+}
+
+/// The library's name for an address.
+pub(crate) fn address(name: &SockAddr) -> Address {
+    if let Some(ip) = name.as_socket() {
+        return Address::Ip(ip);
+    }
+    let abstract_name = || name.as_abstract_namespace().map(|bytes| UnixName::Abstract(bytes.to_vec()));
+    let path = name.as_pathname().map(|path| UnixName::Path(path.to_owned()));
+    Address::Unix(path.or_else(abstract_name).unwrap_or(UnixName::Unnamed))
+}
+
+/// What befell a connection before it was accepted (accept(2), "error handling"): the next may be fine.
+fn is_theirs(error: &io::Error) -> bool {
+    let theirs = [
+        Errno::CONNABORTED,
+        Errno::INTR,
+        Errno::PROTO,
+        Errno::NETDOWN,
+        Errno::NETUNREACH,
+        Errno::HOSTDOWN,
+        Errno::HOSTUNREACH,
+        Errno::NOPROTOOPT,
+        Errno::OPNOTSUPP,
+        Errno::PERM,
+    ];
+    theirs.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+fn has_run_out(error: &io::Error) -> bool {
+    let memory = [Errno::NOBUFS, Errno::NOMEM];
+    is_out_of_descriptors(error)
+        || memory.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+/// How long to wait for a descriptor to be free.
+const PAUSE: Duration = Duration::from_millis(100);

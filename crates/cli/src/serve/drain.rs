@@ -1,0 +1,83 @@
+//! How far a server is with ending, for the models that look at the clock themselves.
+//!
+//! The same steps as the library's: a signal, and nobody new is taken once the queue is empty; the grace period, in which
+//! clients go on; 200 ms for last words, in which nothing more is heard from them; and whoever is left is cut off. A second
+//! signal skips all that.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use switchboard_selector::{Bell, Signal as Watched};
+
+use crate::stop::{ALL, Signal};
+
+/// How far it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Serving,
+    /// Nobody new but those who wait in the queue.
+    Draining,
+    /// Nothing more is heard, and what is to be said is said.
+    LastWords,
+    /// Nobody is served any more.
+    Over,
+    /// By a second signal.
+    AtOnce(Signal),
+}
+
+/// The signals, from when this was made, and the time since the first.
+#[derive(Debug)]
+pub(crate) struct Drain {
+    watched: Vec<(Signal, Watched)>,
+    grace: Duration,
+    began: Option<Instant>,
+    second: Option<Signal>,
+}
+
+impl Drain {
+    /// Catches the signals: each rings the bell.
+    pub(crate) fn at_signals(bell: &Bell, grace: Duration) -> io::Result<Self> {
+        let watch = |signal: Signal| Ok((signal, Watched::watch(signal.number.into(), bell.clone())?));
+        let watched = ALL.into_iter().map(watch).collect::<io::Result<_>>()?;
+        Ok(Self { watched, grace, began: None, second: None })
+    }
+
+    /// How far it is now.
+    pub(crate) fn phase(&mut self, now: Instant) -> Phase {
+        for (signal, watched) in &self.watched {
+            for _ in 0..watched.take().min(2) {
+                if self.began.is_some() {
+                    self.second.get_or_insert(*signal);
+                } else {
+                    tracing::info!(
+                        "{}: accepting no more, and waiting for clients for {:?} at most",
+                        signal.name,
+                        self.grace
+                    );
+                    self.began = Some(now);
+                }
+            }
+        }
+        match (self.second, self.began.map(|began| now - began)) {
+            (Some(signal), _) => Phase::AtOnce(signal),
+            (None, None) => Phase::Serving,
+            (None, Some(time)) if time < self.grace => Phase::Draining,
+            (None, Some(time)) if time < self.grace + LAST_WORDS => Phase::LastWords,
+            (None, Some(_)) => Phase::Over,
+        }
+    }
+
+    /// Begins without a signal.
+    pub(crate) fn begin(&mut self, now: Instant) {
+        self.began.get_or_insert(now);
+    }
+
+    /// When the next phase begins.
+    pub(crate) fn next(&self, now: Instant) -> Option<Instant> {
+        let began = self.began?;
+        [self.grace, self.grace + LAST_WORDS].map(|time| began + time).into_iter().find(|then| *then > now)
+    }
+}
+
+/// As in the library.
+const LAST_WORDS: Duration = Duration::from_millis(200);
