@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Step};
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
 

@@ -114,7 +114,7 @@ impl Session {
 
     /// Whether to receive: not if too much waits to be sent, or the service hears nothing more.
     pub(crate) fn may_hear(&self) -> bool {
-        self.then == Then::GoOn && !self.never_read && self.waiting < BOUND && self.cut_end().is_none()
+        self.then == Then::GoOn && !self.never_read && !self.is_full() && self.cut_end().is_none()
     }
 
     /// Bytes were received.
@@ -140,10 +140,16 @@ impl Session {
         self.messages.is_empty()
     }
 
+    /// Whether so much waits to be sent that nothing is heard meanwhile.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting >= BOUND
+    }
+
     /// When something may be sent, if something waits that may not be sent now.
-    pub(crate) fn wake(&self) -> Option<Instant> {
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         let due = self.messages.front()?.due;
-        due.max(self.pace.as_ref().and_then(|pace| pace.wake()))
+        // What was due before waits for room, and not for a time.
+        due.max(self.pace.as_ref().and_then(|pace| pace.wake())).filter(|wake| *wake > now)
     }
 
     /// Whether it is over, and how.
@@ -194,3 +200,22 @@ impl Session {
 
 /// How many bytes may wait to be sent before nothing more is heard. What one receive adds comes on top.
 pub(crate) const BOUND: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn what_is_due_already_waits_for_room_and_for_no_time() {
+        let (now, delay) = (Instant::now(), Duration::from_secs(1));
+        let faults = Faults { delay, ..Faults::default() };
+        let mut session = Opening { service: Service::Echo, faults, greeting: Vec::new() }.begin(now);
+        session.hear(b"hello", now);
+        assert_eq!(session.to_send(now), b"");
+        assert_eq!(session.wake(now), Some(now + delay));
+        // Whoever waits until a time that is past does not wait.
+        assert_eq!(session.to_send(now + delay), b"hello");
+        assert_eq!(session.wake(now + delay), None);
+    }
+}
