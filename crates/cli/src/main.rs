@@ -7,6 +7,7 @@
 
 mod args;
 mod choice;
+mod connect;
 mod error;
 mod limits;
 mod listen;
