@@ -2,3 +2,5 @@
 
 #[cfg_attr(not(test), expect(dead_code, reason = "the subcommand is not there yet"))]
 mod hex;
+#[cfg_attr(not(test), expect(dead_code, reason = "the subcommand is not there yet"))]
+mod telnet;
