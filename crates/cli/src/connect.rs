@@ -9,11 +9,15 @@
 mod crlf;
 mod dial;
 mod ending;
+#[cfg_attr(not(test), expect(dead_code, reason = "not used by the subcommand yet"))]
+mod hex;
 mod input;
 mod operation;
 mod output;
 mod queue;
 mod session;
+#[cfg_attr(not(test), expect(dead_code, reason = "not used by the subcommand yet"))]
+mod telnet;
 mod traffic;
 
 use std::process::ExitCode;
