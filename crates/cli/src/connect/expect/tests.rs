@@ -19,7 +19,7 @@ enum Event<'a> {
 }
 use Event::{At, Ended, Receive, Wants};
 
-fn play(script: &str, events: &[Event<'_>]) {
+fn play<'a>(script: &str, events: impl IntoIterator<Item = &'a Event<'a>>) {
     let start = Instant::now();
     let mut now = start;
     let mut run = Run::new(Script::parse(script).unwrap(), now);
@@ -148,17 +148,19 @@ fn what_is_expected_is_taken_once_and_in_order() {
 #[test]
 fn what_does_not_come_in_time_did_not_come() {
     let late = "line 2: expected \"b\", but its time, 2s, is over; what came is \"a\"";
-    let events =
-        |last: [Event<'static>; 3]| [Wants("until 2000"), At(1000), Receive(b"a")].into_iter().chain(last);
-    for last in [
-        [At(1999), Wants("until 2000"), Wants("until 2000")],
-        [At(1999), Receive(b"b"), Wants("done")],
-        [Receive(b"b"), At(9000), Wants("done")], // it was there, only nobody asked
-        [At(2000), Wants(late), Wants(late)],
-        [At(2000), Receive(b"b"), Wants(late)],
-        [At(2001), Ended, Wants(late)],
-    ] {
-        play("within 2s\nexpect b", &events(last).collect::<Vec<_>>());
+    let lasts: [&[Event<'_>]; 7] = [
+        &[At(1999), Wants("until 2000")],
+        &[At(1999), Receive(b"b"), Wants("done")],
+        // It was there, only nobody asked.
+        &[Receive(b"b"), At(9000), Wants("done")],
+        &[Receive(b"b"), At(9000), Receive(b"c"), Ended, Wants("done")],
+        &[At(2000), Wants(late), Receive(b"b"), Wants(late)],
+        &[At(2000), Receive(b"b"), Wants(late)],
+        &[At(2001), Ended, Wants(late)],
+    ];
+    for last in lasts {
+        let first = [Wants("until 2000"), At(1000), Receive(b"a")];
+        play("within 2s\nexpect b", first.iter().chain(last));
     }
     play(
         "expect a\nexpect b",
@@ -226,6 +228,30 @@ fn what_comes_up_to_the_limit_is_found() {
     let input = [vec![b'a'; LIMIT - 1], vec![b'b'], vec![b'a'; LIMIT - 1], vec![b'c', b'd']].concat();
     run.receive(&input, now);
     assert_eq!(run.next(now), Next::Done);
+}
+
+#[test]
+fn too_much_during_a_pause_is_said_during_the_pause() {
+    let (mut run, now) = (run("wait 1s\nexpect a"), Instant::now());
+    run.receive(&vec![b'a'; LIMIT], now);
+    assert!(matches!(run.next(now), Next::WaitUntil(_)));
+    run.receive(b"a", now);
+    let message = told(run.next(now), now);
+    let said = "line 1: expected nothing yet, but more than 1048576 bytes came that no step took; what came";
+    assert!(message.starts_with(said), "{message}");
+}
+
+#[test]
+fn what_was_taken_counts_no_more() {
+    let piece = [vec![b'a'; LIMIT / 4], vec![b'b']].concat();
+    let (mut run, now) = (run(&"expect b\n".repeat(40)), Instant::now());
+    for _ in 0..39 {
+        run.receive(&piece, now);
+        assert!(matches!(run.next(now), Next::WaitUntil(_)));
+    }
+    run.receive(&piece, now);
+    assert_eq!(run.next(now), Next::Done);
+    assert!(run.input.capacity() <= LIMIT, "{}", run.input.capacity());
 }
 
 #[test]
