@@ -10,6 +10,8 @@ mod crlf;
 mod dial;
 mod ending;
 #[cfg_attr(not(test), expect(dead_code, reason = "not used by the subcommand yet"))]
+mod expect;
+#[cfg_attr(not(test), expect(dead_code, reason = "not used by the subcommand yet"))]
 mod hex;
 mod input;
 mod operation;

@@ -125,6 +125,7 @@ mod tests {
         assert!(decoder.parameters.capacity() <= 2 * LONGEST, "{}", decoder.parameters.capacity());
         assert_eq!(decoder.next(&mut &[IAC, SE][..]), None, "it was too long to be known whole");
         assert_eq!(decoder.next(&mut &b"on"[..]), Some(Event::Data(b"on")));
+        assert_eq!(decoder.next(&mut &[IAC, SB, 1, IAC, SE][..]), Some(Event::Subnegotiation(&[1])));
     }
 
     #[test]

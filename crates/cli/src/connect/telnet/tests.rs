@@ -136,6 +136,14 @@ fn nothing_is_sent_before_the_peer_negotiates_and_then_the_size_is_offered_once(
 }
 
 #[test]
+fn an_offer_that_was_declined_is_not_made_again() {
+    let mut telnet = at_a_terminal();
+    assert_eq!(answer(&mut telnet, &[IAC, WILL, ECHO]), [IAC, DO, ECHO, IAC, WILL, NAWS]);
+    assert_eq!(answer(&mut telnet, &[IAC, DONT, NAWS]), NOTHING);
+    assert_eq!(answer(&mut telnet, &[IAC, WONT, ECHO]), [IAC, DONT, ECHO]);
+}
+
+#[test]
 fn the_size_is_told_when_it_changes_and_is_wanted() {
     let mut telnet = at_a_terminal();
     let resized = |telnet: &mut Telnet, columns, rows| {
