@@ -15,7 +15,7 @@ use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::{connect as client, serve as server};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// What is meant.
 #[derive(Debug)]
@@ -96,11 +96,10 @@ fn fold(error: &clap::Error) -> String {
         })
         .map(|name| format!("; did you mean {name}?"))
         .unwrap_or_default();
-    let usage = text.split("Usage: switchboard ").nth(1).unwrap_or_default();
-    let help = match usage.split_whitespace().next() {
-        Some(subcommand @ ("serve" | "connect")) => format!("{subcommand} --help"),
-        _ => "--help".to_owned(),
-    };
+    // Clap does not always say in which of them it was.
+    let typed = std::env::args().nth(1).unwrap_or_default();
+    let is_subcommand = Low::command().get_subcommands().any(|command| command.get_name() == typed);
+    let help = if is_subcommand { format!("{typed} --help") } else { "--help".to_owned() };
     format!("{}{meant}; see `switchboard {help}`", what.join(" "))
 }
 

@@ -37,7 +37,7 @@ fn run() -> Result<ExitCode, Error> {
         }
         Command::Connect { options, verbosity } => {
             log::start(verbosity);
-            connect::run(&options)
+            connect::run(options)
         }
         Command::Answered(code) => Ok(code),
     }

@@ -4,12 +4,30 @@ use std::io;
 
 use switchboard::engine::{Address, Setting};
 use switchboard::net::{Stream, Target};
+use switchboard::timeout;
 
-use super::Options;
+use super::datagrams::Datagrams;
+use super::link::Link;
+use super::{Options, Transport};
 use crate::error::{Error, is_out_of_descriptors};
 
-/// Connects a stream.
-pub(super) async fn stream(options: &Options) -> Result<Stream, Error> {
+/// Connects.
+pub(super) async fn link(options: &Options) -> Result<Link, Error> {
+    match options.transport {
+        Transport::Stream => stream(options).await.map(Link::of_stream),
+        Transport::Datagrams(_) => {
+            let target = &options.target;
+            let refused = |error: &io::Error| Error::refused(explain(target, error));
+            let resolved = timeout(options.timeout, target.resolve()).await;
+            let addresses = resolved.map_err(io::Error::from).flatten().map_err(|error| refused(&error))?;
+            let datagrams = Datagrams::to(target, &addresses).map_err(|error| refused(&error))?;
+            tracing::info!("sending datagrams to {}", datagrams.peer());
+            Ok(Link::of_datagrams(datagrams))
+        }
+    }
+}
+
+async fn stream(options: &Options) -> Result<Stream, Error> {
     let target = &options.target;
     tracing::debug!("connecting to {target}");
     let stream = Stream::connect_timeout(target, options.timeout)
@@ -27,7 +45,7 @@ pub(super) async fn stream(options: &Options) -> Result<Stream, Error> {
 }
 
 /// What hindered it, and what to do.
-pub(super) fn explain(target: &Target, error: &io::Error) -> String {
+fn explain(target: &Target, error: &io::Error) -> String {
     let what = plainly(&error.to_string());
     let is_unix = matches!(target, Target::Address(Address::Unix(_)));
     let hint = match error.kind() {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::Options;
 use super::traffic::Traffic;
+use super::{Options, Transport};
 use crate::error::{Error, reason, say};
 use crate::stop::Signal;
 
@@ -25,6 +25,10 @@ pub(super) enum Ending {
     Unread(io::Error),
     Unprinted(io::Error),
     Idle(Duration),
+    /// By the menu.
+    Quit,
+    /// The script expected something else.
+    Mismatch(String),
     Signal(Signal),
 }
 
@@ -46,7 +50,11 @@ impl Ending {
         let target = &options.target;
         let refused = |what: String| Err(Error::refused(what));
         match self {
-            Self::Finished | Self::ReaderGone => Ok(ExitCode::SUCCESS),
+            Self::Finished | Self::ReaderGone | Self::Quit => Ok(ExitCode::SUCCESS),
+            Self::Broken(error) if matches!(options.transport, Transport::Datagrams(_)) => refused(format!(
+                "cannot reach {target}: {}; does anybody listen on that port of UDP?",
+                reason(&error)
+            )),
             Self::Broken(error) => refused(format!("the connection to {target} broke: {}", reason(&error))),
             Self::Unsent(error) => refused(format!(
                 "cannot send all to {target}: {}; it took {sent} bytes at most",
@@ -57,6 +65,9 @@ impl Ending {
             Self::Idle(time) => Err(Error::missed(format_args!(
                 "nothing has gone over the connection to {target} for {time:?}, as --idle-timeout has it"
             ))),
+            Self::Mismatch(what) => {
+                Err(Error::missed(format_args!("{target} does not do as the script expects: {what}")))
+            }
             Self::Signal(signal) => Ok(ExitCode::from(128 + signal.number)),
         }
     }
@@ -70,6 +81,8 @@ impl Ending {
             Self::Unread(_) => "stdin failed",
             Self::Unprinted(_) => "stdout failed",
             Self::Idle(_) => "idle",
+            Self::Quit => "quit",
+            Self::Mismatch(_) => "mismatch",
             Self::Signal(signal) => signal.name,
         }
     }

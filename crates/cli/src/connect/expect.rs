@@ -18,7 +18,7 @@ mod text;
 
 use std::time::{Duration, Instant};
 
-pub(super) use script::Script;
+pub(crate) use script::Script;
 use script::{Action, Step};
 use text::excerpt;
 

@@ -1,4 +1,5 @@
-//! An operation of the engine as a future, for what `net` has no name for: descriptors that are not ours.
+//! An operation of the engine as a future, for what `net` has no name for: descriptors that are
+//! not ours, and datagrams to one peer.
 
 use std::io;
 use std::pin::Pin;
@@ -24,8 +25,13 @@ impl Watched {
     /// Waits until a read would find something, or an end.
     pub(super) async fn readable(&self) -> io::Result<()> {
         let op = Op::Ready { socket: self.socket, direction: Direction::Read };
-        Operation { op: Some(op), ticket: None }.await.map(drop).map_err(io::Error::from)
+        operation(op).await.map(drop)
     }
+}
+
+/// Does an operation.
+pub(super) async fn operation(op: Op) -> io::Result<Done> {
+    Operation { op: Some(op), ticket: None }.await.map_err(io::Error::from)
 }
 
 /// One operation.
@@ -64,6 +70,6 @@ impl Drop for Operation {
 }
 
 /// On the loop that runs this code.
-fn here<R>(code: impl FnOnce(&EventLoop) -> R) -> R {
+pub(super) fn here<R>(code: impl FnOnce(&EventLoop) -> R) -> R {
     EventLoop::with_current(code).expect("the command runs on its event loop")
 }

@@ -20,6 +20,8 @@ struct State {
     ended: bool,
     /// What was taken last is still being worked on.
     busy: bool,
+    /// Nobody will take anything any more: what is given is thrown away.
+    refused: bool,
     taker: Option<Waker>,
     /// Who waits for room, or for the queue to be idle.
     givers: Vec<Waker>,
@@ -37,8 +39,19 @@ impl Queue {
     /// The same without waiting: for the few bytes that must not wait.
     pub(super) fn give_now(&self, bytes: &[u8]) {
         let mut state = self.state.borrow_mut();
-        state.bytes.extend_from_slice(bytes);
-        state.wake_taker();
+        if !state.refused {
+            state.bytes.extend_from_slice(bytes);
+            state.wake_taker();
+        }
+    }
+
+    /// Says that nothing will be taken any more. Who waits for that need not.
+    pub(super) fn refuse(&self) {
+        let mut state = self.state.borrow_mut();
+        state.refused = true;
+        state.busy = false;
+        state.bytes = Vec::new();
+        state.wake_givers();
     }
 
     /// Says that nothing more will be given.
@@ -69,7 +82,7 @@ impl Queue {
         .await
     }
 
-    /// Waits until all that was given is done with.
+    /// Waits until all that was given is done with: taken, and more asked for.
     pub(super) async fn idle(&self) {
         poll_fn(|cx| self.poll(cx, |state| state.bytes.is_empty() && !state.busy)).await;
     }

@@ -4,52 +4,64 @@
 //! direction from the peer decides: the session is over when the peer has ended and all it sent was printed. What we
 //! still had to send then is sent as far as it is there; see `remain`.
 
+use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
+use std::future::pending;
 use std::io;
 use std::pin::{Pin, pin};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use switchboard::net::{ReadHalf, Stream, WriteHalf};
 use switchboard::timeout;
 
-use super::Options;
-use super::crlf::LineEnds;
+use super::codec::Codec;
+use super::console::Console;
 use super::ending::Ending;
+use super::expect::Script;
 use super::input::{Input, Kind};
+use super::link::{Link, Receiver, Sender};
 use super::output::print;
 use super::queue::Queue;
+use super::script::Scripted;
 use super::traffic::Traffic;
+use super::{Options, Transport, telnet};
 use crate::error::{Error, reason};
-use crate::stop::{First, Signals, first};
+use crate::stop::{First, Latch, Signal, Signals, first};
 
 /// Carries bytes until it is over.
-pub(super) async fn run(stream: Stream, options: &Options, mut signals: Signals) -> Result<ExitCode, Error> {
+pub(super) async fn run(
+    link: Link,
+    options: &Options,
+    script: Option<Script>,
+    signals: Signals,
+) -> Result<ExitCode, Error> {
     let input = Input::open()
         .map_err(|error| Error::refused(format_args!("cannot watch stdin: {}", reason(&error))))?;
-    let session = Session {
-        options,
-        kind: input.kind(),
-        traffic: Traffic::new(),
-        wire: Queue::default(),
-        screen: Queue::default(),
-    };
-    let stopped = first(signals.next(), session.traffic.idle_for(options.idle_timeout));
-    let ending = match first(stopped, session.carry(stream, input)).await {
-        First::One(First::One(signal)) => Ending::Signal(signal),
-        First::One(First::Other(())) => Ending::Idle(options.idle_timeout.unwrap_or_default()),
-        First::Other(ending) => ending,
-    };
-    ending.tell(options, &session.traffic)
+    let session = Session::new(options, input.kind(), script);
+    let ending = session.run(link, input, signals).await;
+    let Session { console, traffic, .. } = session;
+    // What follows is for a terminal as it was.
+    drop(console);
+    ending.tell(options, &traffic)
 }
 
-struct Session<'a> {
-    options: &'a Options,
+/// What both directions share.
+pub(super) struct Session<'a> {
+    pub(super) options: &'a Options,
+    pub(super) traffic: Traffic,
+    pub(super) codec: RefCell<Codec>,
+    /// To stdout.
+    pub(super) screen: Queue,
+    /// Opened to end it at once.
+    pub(super) quit: Latch,
     kind: Kind,
-    traffic: Traffic,
+    console: Option<Console>,
+    /// What the peer of `--telnet` wanted when it was last asked: a character at a time, and what is typed unseen.
+    wanted: Cell<(bool, bool)>,
+    /// Who speaks in place of stdin.
+    script: Option<Scripted>,
     /// To the peer.
     wire: Queue,
-    /// To stdout.
-    screen: Queue,
 }
 
 /// How the direction to the peer ended.
@@ -66,14 +78,58 @@ enum Received {
     Unprinted(io::Error),
 }
 
-impl Session<'_> {
-    async fn carry(&self, stream: Stream, input: Input) -> Ending {
-        let (mut reader, mut writer) = stream.into_split();
-        let mut sending = pin!(self.send(input, &mut writer));
-        let mut receiving = pin!(self.receive(&mut reader));
+impl<'a> Session<'a> {
+    fn new(options: &'a Options, kind: Kind, script: Option<Script>) -> Self {
+        let console = if script.is_none() { Console::open() } else { None };
+        let terminal = console.as_ref().map(|console| {
+            let (columns, rows) = console.resized();
+            telnet::Terminal { name: std::env::var("TERM").unwrap_or_default(), columns, rows }
+        });
+        Self {
+            options,
+            traffic: Traffic::new(),
+            codec: RefCell::new(Codec::new(options, terminal)),
+            screen: Queue::default(),
+            quit: Latch::default(),
+            kind,
+            console,
+            wanted: Cell::default(),
+            script: script.map(Scripted::new),
+            wire: Queue::default(),
+        }
+    }
+
+    async fn run(&self, link: Link, input: Input, mut signals: Signals) -> Ending {
+        let stopped = first(signals.next(), self.hung_up());
+        let given_up = first(self.quit.clone().opened(), self.traffic.idle_for(self.options.idle_timeout));
+        let over = first(stopped, given_up);
+        match first(over, first(self.carry(link, input), self.follow_terminal())).await {
+            First::One(First::One(First::One(signal) | First::Other(signal))) => Ending::Signal(signal),
+            First::One(First::Other(First::One(()))) => Ending::Quit,
+            First::One(First::Other(First::Other(()))) => {
+                Ending::Idle(self.options.idle_timeout.unwrap_or_default())
+            }
+            First::Other(First::One(ending)) => ending,
+            First::Other(First::Other(never)) => match never {},
+        }
+    }
+
+    async fn carry(&self, link: Link, input: Input) -> Ending {
+        let Link { mut receiver, mut sender } = link;
+        if let Some(script) = &self.script {
+            return self.carry_script(script, &mut receiver, &mut sender).await;
+        }
+        let mut sending = pin!(self.send(input, &mut sender));
+        let mut receiving = pin!(self.receive(&mut receiver));
         let (sent, received) = match first(receiving.as_mut(), sending.as_mut()).await {
             First::One(received) => (None, received),
-            First::Other(sent) => (Some(sent), receiving.await),
+            First::Other(sent) => {
+                let received = match self.options.transport {
+                    Transport::Stream => receiving.await,
+                    Transport::Datagrams(_) => self.until_silent(receiving).await,
+                };
+                (Some(sent), received)
+            }
         };
         match received {
             Received::Broken(error) => return Ending::Broken(error),
@@ -94,30 +150,44 @@ impl Session<'_> {
         }
     }
 
-    /// From stdin to the peer, with its end.
-    async fn send(&self, mut input: Input, writer: &mut WriteHalf) -> Sent {
-        let mut writing = pin!(self.write(writer));
-        let typing = async {
-            let (mut ends, mut converted) = (LineEnds::default(), Vec::new());
-            loop {
-                let bytes = input.read().await?;
-                if bytes.is_empty() {
-                    return Ok(());
-                }
-                if !self.options.crlf {
-                    self.wire.give(bytes).await;
-                    continue;
-                }
-                converted.clear();
-                ends.convert(bytes, &mut converted);
-                self.wire.give(&converted).await;
+    /// The same with a script, whose end is the session's.
+    async fn carry_script(&self, script: &Scripted, receiver: &mut Receiver, sender: &mut Sender) -> Ending {
+        let receiving = async {
+            match self.receive(receiver).await {
+                Received::Unprinted(error) => error,
+                // What it means that the peer has ended, or broke off, is for the script to say.
+                Received::All | Received::Broken(_) => pending().await,
             }
         };
-        let typed: io::Result<()> = match first(writing.as_mut(), typing).await {
-            First::One(written) => return written.map_or_else(Sent::Unsent, |()| Sent::All),
+        let writing = async {
+            self.write(sender).await.ok();
+            pending::<Infallible>().await
+        };
+        let pumps = first(receiving, writing);
+        match first(self.follow(script), pumps).await {
+            First::One(Ok(())) => Ending::Finished,
+            First::One(Err(what)) => Ending::Mismatch(what),
+            First::Other(First::One(error)) => Ending::Unprinted(error),
+            First::Other(First::Other(never)) => match never {},
+        }
+    }
+
+    /// From stdin to the peer, with its end.
+    async fn send(&self, mut input: Input, sender: &mut Sender) -> Sent {
+        let mut writing = pin!(self.write(sender));
+        let mut typing = pin!(async {
+            match &self.console {
+                Some(console) => self.converse(&mut input, console).await,
+                None => self.copy(&mut input).await,
+            }
+        });
+        let typed = match first(writing.as_mut(), typing.as_mut()).await {
+            First::One(Err(error)) => return Sent::Unsent(error),
+            // A person has ended our side, and may still want the menu.
+            First::One(Ok(())) => return typing.await.map_or_else(Sent::Unread, |()| Sent::All),
             First::Other(typed) => typed,
         };
-        self.wire.end();
+        self.end_sending().await;
         match (typed, writing.await) {
             (_, Err(error)) => Sent::Unsent(error),
             (Err(error), _) => Sent::Unread(error),
@@ -125,35 +195,50 @@ impl Session<'_> {
         }
     }
 
-    async fn write(&self, writer: &mut WriteHalf) -> io::Result<()> {
+    async fn write(&self, sender: &mut Sender) -> io::Result<()> {
         let mut spare = Vec::new();
         while let Some(bytes) = self.wire.take(spare).await {
-            for piece in bytes.chunks(PIECE) {
-                writer.write_all(piece).await?;
-                self.traffic.note_sent(piece.len());
+            if let Err(error) = sender.send(&bytes, &self.traffic).await {
+                self.wire.refuse();
+                return Err(error);
             }
             spare = bytes;
         }
-        writer.shutdown().await
+        sender.end().await
     }
 
     /// From the peer to stdout.
-    async fn receive(&self, reader: &mut ReadHalf) -> Received {
+    async fn receive(&self, receiver: &mut Receiver) -> Received {
         let mut printing = pin!(print(&self.screen, &self.traffic));
         let reading = async {
-            loop {
-                let bytes = reader.recv().await?;
-                if bytes.is_empty() {
-                    return Ok(());
-                }
+            let mut reply = Vec::new();
+            while let Some(bytes) = receiver.receive().await? {
                 self.traffic.note_received(bytes.len());
-                self.screen.give(&bytes).await;
+                let shown = {
+                    let mut codec = self.codec.borrow_mut();
+                    let text = codec.decode(&bytes, &mut reply);
+                    if let Some(script) = &self.script {
+                        script.receive(&text);
+                    }
+                    codec.show_received(&bytes, text)
+                };
+                self.put(&reply).await;
+                reply.clear();
+                self.show(&shown).await;
+                if let Some(console) = &self.console {
+                    self.adapt(console).await;
+                }
             }
+            Ok(())
         };
         let read: io::Result<()> = match first(printing.as_mut(), reading).await {
             First::One(printed) => return printed.map_or_else(Received::Unprinted, |()| Received::All),
             First::Other(read) => read,
         };
+        if let Some(script) = &self.script {
+            script.ended();
+        }
+        self.screen.give_now(&self.codec.borrow_mut().show_end());
         self.screen.end();
         match (read, printing.await) {
             (_, Err(error)) => Received::Unprinted(error),
@@ -184,10 +269,129 @@ impl Session<'_> {
             }
         }
     }
+
+    /// Nobody says that the last datagram was the last: silence does.
+    async fn until_silent(&self, mut receiving: Pin<&mut impl Future<Output = Received>>) -> Received {
+        let silence = self.options.idle_timeout.unwrap_or(QUIET);
+        match first(receiving.as_mut(), self.traffic.idle_for(Some(silence))).await {
+            First::One(received) => received,
+            First::Other(()) => match first(receiving, self.screen.idle()).await {
+                First::One(received) => received,
+                First::Other(()) => Received::All,
+            },
+        }
+    }
+
+    /// A terminal that is gone ends us. Without one that is nobody's business: `nohup` asks for no less.
+    async fn hung_up(&self) -> Signal {
+        if self.console.is_none() {
+            return pending().await;
+        }
+        Signals::catch_these(&[HANGUP, QUIT]).await.next().await
+    }
+
+    /// Does what a terminal asks of a program: stop, go on, and look at its size again.
+    async fn follow_terminal(&self) -> Infallible {
+        let Some(console) = &self.console else { return pending().await };
+        let [stop, go_on, resized] = job_control();
+        let mut signals = Signals::catch_these(&[stop, go_on, resized]).await;
+        loop {
+            match signals.next().await {
+                signal if signal == stop => console.suspend(),
+                signal if signal == go_on => console.resume(),
+                _ => {}
+            }
+            let wire = self.codec.borrow_mut().resized(console.resized());
+            self.put(&wire).await;
+        }
+    }
 }
 
-/// How much is sent before it is counted, bytes.
-const PIECE: usize = 64 << 10;
+/// What the directions do to each other.
+impl Session<'_> {
+    /// Sends what was typed.
+    pub(super) async fn say(&self, typed: &[u8]) {
+        let wire = self.codec.borrow_mut().encode(typed).into_owned();
+        self.put(&wire).await;
+    }
 
-/// How long a pipe may be silent when the peer has ended.
+    /// Sends bytes as they are on the wire.
+    pub(super) async fn put(&self, wire: &[u8]) {
+        if wire.is_empty() {
+            return;
+        }
+        match self.options.transport {
+            Transport::Stream => self.wire.give(wire).await,
+            Transport::Datagrams(_) => {
+                self.wire.idle().await;
+                self.wire.give_now(wire);
+            }
+        }
+        let dump = self.codec.borrow_mut().show_sent(wire);
+        self.show(&dump).await;
+    }
+
+    pub(super) async fn end_sending(&self) {
+        let wire = self.codec.borrow_mut().end();
+        self.put(&wire).await;
+        self.wire.end();
+    }
+
+    /// Waits until all is sent and printed.
+    pub(super) async fn flush(&self) {
+        self.wire.idle().await;
+        self.screen.idle().await;
+    }
+
+    /// Shows what the peer said.
+    async fn show(&self, text: &[u8]) {
+        match &self.console {
+            _ if text.is_empty() => {}
+            None => self.screen.give(text).await,
+            Some(console) => {
+                let mut screen = Vec::new();
+                console.show(text, &mut screen);
+                self.screen.give(&screen).await;
+            }
+        }
+    }
+
+    /// Tells the person something that is not the peer's.
+    pub(super) async fn tell(&self, line: &str) {
+        self.show(format!("[{line}]\r\n").as_bytes()).await;
+    }
+
+    /// Does as the peer would have it.
+    pub(super) async fn adapt(&self, console: &Console) {
+        let wanted = match &self.codec.borrow().telnet {
+            Some(telnet) => {
+                let by_character = telnet.character_at_a_time();
+                (by_character, telnet.peer_echoes() && !by_character)
+            }
+            None => return,
+        };
+        if self.wanted.replace(wanted) != wanted {
+            let mut screen = Vec::new();
+            console.adapt(wanted.0, wanted.1, &mut screen);
+            self.screen.give(&screen).await;
+        }
+    }
+}
+
+/// Their numbers differ from system to system.
+fn job_control() -> [Signal; 3] {
+    use rustix::process::Signal as System;
+    [(System::TSTP, "SIGTSTP"), (System::CONT, "SIGCONT"), (System::WINCH, "SIGWINCH")].map(
+        |(signal, name)| Signal {
+            number: signal.as_raw().try_into().expect("signals have small numbers"),
+            name,
+        },
+    )
+}
+
+/// The same numbers on every Unix (POSIX, kill(1)).
+const HANGUP: Signal = Signal { number: 1, name: "SIGHUP" };
+const QUIT: Signal = Signal { number: 3, name: "SIGQUIT" };
+
+/// How long stdin may be silent when the peer has ended, and the peer of datagrams when stdin has.
 const QUIET: Duration = Duration::from_secs(1);

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use switchboard::{EventLoop, sleep_until};
 
+use super::operation::here;
+
 /// Counted while the session goes on.
 #[derive(Debug)]
 pub(super) struct Traffic {
@@ -53,6 +55,7 @@ impl Traffic {
     }
 }
 
-fn now() -> Instant {
-    EventLoop::with_current(EventLoop::now).expect("the command runs on its event loop")
+/// The time, as the loop has it.
+pub(super) fn now() -> Instant {
+    here(EventLoop::now)
 }

@@ -20,7 +20,7 @@ use crate::quantity;
 
 /// A script that makes sense: nothing in it can be wrong any more but the peer.
 #[derive(Debug)]
-pub(in crate::connect) struct Script {
+pub(crate) struct Script {
     pub(super) steps: Vec<Step>,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Action {
 
 impl Script {
     /// Reads a script. An error names the line, what is wrong with it, and what to do.
-    pub(in crate::connect) fn parse(text: &str) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let mut steps: Vec<Step> = Vec::new();
         for (index, line) in text.lines().enumerate() {
             let (line, number) = (line.trim(), index + 1);
