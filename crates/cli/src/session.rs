@@ -117,9 +117,12 @@ impl Session {
         self.then == Then::GoOn && !self.never_read && self.waiting < BOUND && self.cut_end().is_none()
     }
 
-    /// Bytes were received.
+    /// Bytes were received. Who has hung up does not listen to them.
     pub(crate) fn hear(&mut self, bytes: &[u8], now: Instant) {
         self.received += bytes.len() as u64;
+        if self.then != Then::GoOn {
+            return;
+        }
         let mut say = Vec::new();
         self.then = self.conversation.hear(bytes, &mut say);
         self.say(say, now);
@@ -194,3 +197,6 @@ impl Session {
 
 /// How many bytes may wait to be sent before nothing more is heard. What one receive adds comes on top.
 pub(crate) const BOUND: usize = 64 << 10;
+
+#[cfg(test)]
+mod tests;
