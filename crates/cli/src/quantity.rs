@@ -197,4 +197,62 @@ mod tests {
             assert!(error.starts_with(said), "{text}: {error}");
         }
     }
+    #[test]
+    fn sizes_are_what_they_say() {
+        for (text, number) in [
+            ("0", 0),
+            ("2", 2),
+            ("512B", 512),
+            ("1k", 1_000),
+            ("1K", 1_000),
+            ("1kB", 1_000),
+            ("1KB", 1_000),
+            ("1KiB", 1_024),
+            ("1.5KiB", 1_536),
+            ("0.5KiB", 512),
+            ("1.50k", 1_500),
+            ("64KiB", 65_536),
+            ("1M", 1_000_000),
+            ("1MB", 1_000_000),
+            ("1MiB", 1_048_576),
+            ("2.25MiB", 2_359_296),
+            ("0.0009765625KiB", 1),
+            ("1G", 1_000_000_000),
+            ("1GB", 1_000_000_000),
+            ("4GiB", 4_294_967_296),
+            ("18446744073709551615", u64::MAX),
+        ] {
+            assert_eq!(bytes(text), Ok(number), "{text}");
+            assert_eq!(size(text).ok(), usize::try_from(number).ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_size_is_said_to_be_none() {
+        for (text, said) in [
+            ("", "not a size; give"),
+            ("KiB", "not a size; give"),
+            ("2x", "not a size; give"),
+            ("2kib", "not a size; give"),
+            ("2KIB", "not a size; give"),
+            ("2m", "not a size; give"),
+            ("2 KiB", "not a size; give"),
+            ("-2", "not a size; give"),
+            (".5KiB", "not a size; give"),
+            ("1.", "not a size; give"),
+            ("1.2.3", "not a size; give"),
+            ("0x10", "not a size; give"),
+            ("1TiB", "not a size; give"),
+            ("0.5", "not a whole number of bytes"),
+            ("0.5B", "not a whole number of bytes"),
+            ("0.1KiB", "not a whole number of bytes"),
+            ("1.0005k", "not a whole number of bytes"),
+            ("18446744073709551616", "too large a size"),
+            ("99999999999GiB", "too large a size"),
+        ] {
+            for error in [bytes(text).expect_err(text), size(text).expect_err(text)] {
+                assert!(error.starts_with(said), "{text}: {error}");
+            }
+        }
+    }
 }

@@ -6,11 +6,11 @@
 
 mod server;
 
-use std::io::{self, Read, Write};
+use std::io::Write;
 use std::net::{Shutdown, TcpStream};
 use std::thread;
 
-use server::{Server, assert_echoes, assert_ends_after, on_every_engine, pattern};
+use server::{Server, assert_echoes, assert_ends_after, expect, on_every_engine, pattern};
 
 on_every_engine!(
     line_answers_each_line_however_it_ends_and_however_it_is_cut,
@@ -160,17 +160,4 @@ fn welcomed(server: &Server) -> TcpStream {
     let client = server.connect();
     expect(&client, b"Welcome! Every line you send comes back.\r\n");
     client
-}
-
-/// Reads exactly this.
-fn expect(mut client: &TcpStream, bytes: &[u8]) {
-    let mut answer = vec![0; bytes.len()];
-    let read: io::Result<()> = client.read_exact(&mut answer);
-    read.expect("the server answers");
-    assert!(
-        answer == bytes,
-        "{:?} instead of {:?}",
-        String::from_utf8_lossy(&answer),
-        String::from_utf8_lossy(bytes)
-    );
 }

@@ -56,8 +56,8 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         ("serve --grace 2", format!("--grace 2: a duration without a unit; {duration}")),
         ("serve --idle-timeout 2x", format!("--idle-timeout 2x: not a duration; {duration}")),
         ("serve --idle-timeout 0s", "--idle-timeout 0s: everybody would be idle at once; give more, or leave it out".into()),
-        ("serve --threads 0", "--threads 0: give 1 to 48".into()),
-        ("serve --threads 49", "--threads 49: give 1 to 48".into()),
+        ("serve --threads 0", "--threads 0: give 1 to 48, or auto".into()),
+        ("serve --threads 49", "--threads 49: give 1 to 48, or auto".into()),
         ("serve --threads two", "--threads two: not a count; give a number, such as 500, 10k or 1M".into()),
         (
             "serve --engine foo",
@@ -71,6 +71,60 @@ fn wrong_use_is_one_line_and_exit_code_2() {
     ] {
         let ended = run(arguments);
         assert_eq!((ended.stderr.as_str(), ended.code), (format!("error: {said}\n").as_str(), Some(2)), "{arguments}");
+        assert_eq!(ended.stdout, "", "{arguments}");
+    }
+}
+
+#[test]
+fn wrong_use_of_models_sizes_and_faults_is_one_line_and_exit_code_2() {
+    let duration = "give a number with a unit (ms, s, m or h), such as 10s, 250ms or 1.5s";
+    let size = "give a number of bytes, such as 512, 64KiB or 1MB";
+    let no_loop = "the model polling has no event loop";
+    let drip = "nothing would ever go, or all at once; give more of both";
+    for (arguments, said) in [
+        (
+            "--model polling --engine poll",
+            format!("--engine poll: {no_loop} that could run on it; give --model callbacks or tasks"),
+        ),
+        (
+            "--model polling --threads 2",
+            format!("--threads 2: {no_loop} to have one on each; give --model callbacks or tasks"),
+        ),
+        (
+            "--pause 10ms",
+            "--pause: the model tasks waits until there is something to do; give --model polling or buffered".into(),
+        ),
+        ("--model polling --pause x", format!("--pause x: not a duration; {duration}")),
+        ("--read-size 0", "--read-size 0: nothing would be received; give 1 or more".into()),
+        ("--read-size 17MiB", "--read-size 17MiB: too much; give at most 16MiB".into()),
+        ("--read-size 0.1KiB", format!("--read-size 0.1KiB: not a whole number of bytes; {size}")),
+        ("--read-size -2", format!("--read-size -2: not a size; {size}")),
+        ("--backlog x", "--backlog x: not a count; give a number, such as 500, 10k or 1M".into()),
+        ("--backlog 2147483648", "--backlog 2147483648: give at most 2147483647".into()),
+        ("--delay 5", format!("--delay 5: a duration without a unit; {duration}")),
+        ("--jitter -1s", format!("--jitter -1s: not a duration; {duration}")),
+        ("--drip 5", "--drip 5: give how many bytes in which time, such as 1/100ms".into()),
+        ("--drip x/1s", format!("--drip x/1s: not a size; {size}")),
+        ("--drip 5/", format!("--drip 5/: not a duration; {duration}")),
+        ("--drip 5/10", format!("--drip 5/10: a duration without a unit; {duration}")),
+        ("--drip 0/1s", format!("--drip 0/1s: {drip}")),
+        ("--drip 5/0s", format!("--drip 5/0s: {drip}")),
+        ("--close-after x", format!("--close-after x: not a size; {size}")),
+        ("--close-after 0.5", format!("--close-after 0.5: not a whole number of bytes; {size}")),
+        ("--reset-after -1", format!("--reset-after -1: not a size; {size}")),
+        (
+            "--close-after 1 --reset-after 1",
+            "the argument '--close-after <N>' cannot be used with '--reset-after <N>'; see `switchboard serve --help`"
+                .into(),
+        ),
+        (
+            "--udp --service line",
+            "--udp: the service line is made of lines, which datagrams are not; give another with --service".into(),
+        ),
+    ] {
+        let ended = run(&format!("serve --listen 127.0.0.1:0 {arguments}"));
+        let told = (ended.stderr.as_str(), ended.code);
+        assert_eq!(told, (format!("error: {said}\n").as_str(), Some(2)), "{arguments}");
         assert_eq!(ended.stdout, "", "{arguments}");
     }
 }

@@ -172,7 +172,9 @@ impl Client {
         match &self.stage {
             Stage::Talking => {
                 let idle = self.idle_timeout.map(|time| self.active + time);
-                [self.session.wake(now), idle].into_iter().flatten().min()
+                // What was due before waits for room, and not for a time.
+                let due = self.session.wake().filter(|wake| *wake > now);
+                [due, idle].into_iter().flatten().min()
             }
             Stage::Parting { until, .. } => Some(*until),
             Stage::Gone(_) => None,

@@ -35,13 +35,16 @@ pub(super) async fn serve(
         drain.open();
         signals.next().await
     };
-    let (opening, most) = (Arc::new(options.opening()), options.read_size);
+    let (opening, most, explain) = (Arc::new(options.opening()), options.read_size, options.explain);
     let served = server.serve_threads(options.threads, move || {
         let opening = Arc::clone(&opening);
         async move |stream: Stream, client: Client| {
             let peer = client.peer();
             tracing::info!("{peer} connected");
-            converse(opening.begin(now()), stream, peer, most).await?;
+            explain.tell(|| format!("a task is started for {peer}, and put aside whenever it has to wait"));
+            let outcome = converse(opening.begin(now()), stream, peer, most).await;
+            explain.tell(|| format!("the task of {peer} is over"));
+            outcome?;
             tracing::info!("{peer} is done");
             io::Result::Ok(())
         }
@@ -86,7 +89,7 @@ async fn converse(mut session: Session, mut stream: Stream, peer: &Address, most
 
 /// Waits for the client, or until something is to be said to it.
 async fn hear(session: &Session, stream: &mut Stream, most: usize) -> io::Result<Option<Lease>> {
-    match (session.may_hear(), session.wake(now())) {
+    match (session.may_hear(), session.wake()) {
         (true, None) => stream.recv_at_most(most).await.map(Some),
         (true, Some(wake)) => {
             timeout(wake.saturating_duration_since(now()), stream.recv_at_most(most)).await.ok().transpose()

@@ -25,7 +25,7 @@ pub(crate) struct Door {
     first: usize,
     /// Out of descriptors, until then.
     paused: Option<Instant>,
-    /// That was said, and nobody was taken since.
+    /// That was said, and since then somebody was always waiting.
     told: bool,
 }
 
@@ -107,7 +107,6 @@ impl Door {
                 match listener.accept() {
                     Ok((socket, peer)) => {
                         let peer = address(&peer);
-                        self.told = false;
                         ledger.came(&peer);
                         return Ok(Some((socket, peer)));
                     }
@@ -121,6 +120,8 @@ impl Door {
                 }
             }
         }
+        // Until the queue was empty, it is still the same shortage.
+        self.told = false;
         Ok(None)
     }
 

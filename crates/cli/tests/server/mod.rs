@@ -14,7 +14,7 @@ use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value;
 use switchboard::Mechanism;
 
@@ -30,7 +30,7 @@ macro_rules! on_every_engine {
 pub(crate) use on_every_engine;
 
 /// Runs a body on an engine, if there is one.
-pub(crate) fn run(engine: &str, body: fn(&str)) {
+pub(crate) fn run(engine: &str, body: impl FnOnce(&str)) {
     if engine.parse::<Mechanism>().unwrap().is_available() {
         return body(engine);
     }
@@ -89,7 +89,12 @@ impl Server {
 
     /// On a free port, on this engine, with `--json` and more arguments.
     pub(crate) fn start_json(engine: &str, arguments: &[&str]) -> Self {
-        let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0", "--json", "--engine", engine]);
+        Self::start_telling_json(&[&["--listen", "127.0.0.1:0", "--engine", engine], arguments].concat())
+    }
+
+    /// With `--json` and these arguments, the first of which make it listen on an IP address.
+    pub(crate) fn start_telling_json(arguments: &[&str]) -> Self {
+        let mut command = switchboard(&["serve", "--json"]);
         command.args(arguments).stdout(Stdio::piped());
         let mut server = Self::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
         server.ready = server.stdout.next().expect("a server says when it is ready");
@@ -130,10 +135,16 @@ impl Server {
         self.stdout.next().is_some()
     }
 
-    /// Lets it have no more than so many descriptors.
+    /// Lets it have no more than so many descriptors, for now.
     pub(crate) fn limit_descriptors(&self, most: u64) {
-        let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("a limit can be lowered");
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        let limit = Rlimit { current: Some(most), maximum };
+        prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("a limit can be set");
+    }
+
+    /// How many it has. `None` as with `memory`.
+    pub(crate) fn descriptors(&self) -> Option<usize> {
+        Some(fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
@@ -142,7 +153,12 @@ impl Server {
 
     /// Waits until it logs a line in which this stands.
     pub(crate) fn wait_for_log(&self, text: &str) {
-        while !self.stderr.next().expect("the server goes on").contains(text) {}
+        while !self.next_log().contains(text) {}
+    }
+
+    /// Waits for a line of the log.
+    pub(crate) fn next_log(&self) -> String {
+        self.stderr.next().expect("the server goes on")
     }
 
     /// Waits for its end.
@@ -167,13 +183,17 @@ impl Server {
         self.end()
     }
 
-    /// Processor time used so far, user and system; to the hundredth of a second. `None` as with `memory`.
+    /// Processor time used so far, user and system, by it and the processes it has; to the hundredth of a second.
+    /// `None` as with `memory`.
     pub(crate) fn cpu(&self) -> Option<Duration> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
-        // After the name, which may hold anything, utime and stime are the 12th and 13th (proc(5)).
-        let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-        let ticks = fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
-        Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+        let times = self.processes().into_iter().map(|process| {
+            let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            // After the name, which may hold anything, utime and stime are the 12th and 13th (proc(5)).
+            let fields: Vec<_> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+            let ticks = fields[11].parse::<u64>().ok()? + fields[12].parse::<u64>().ok()?;
+            Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+        });
+        times.sum()
     }
 
     /// How many threads it has that ever waited for something. `None` as with `memory`.
@@ -193,25 +213,48 @@ impl Server {
         status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
     }
 
-    /// Resident memory, bytes. `None` where the system does not tell.
+    /// Resident memory, bytes, of it and the processes it has. `None` where the system does not tell.
     pub(crate) fn memory(&self) -> Option<usize> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? << 10)
+        let sizes = self.processes().into_iter().map(|process| {
+            let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+            let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+            Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? << 10)
+        });
+        sizes.sum()
+    }
+
+    /// It and its children, first and last (proc_pid_task_children(5)).
+    fn processes(&self) -> Vec<u32> {
+        let mut all = vec![self.child.id()];
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id())).into_iter().flatten().flatten()
+        {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            all.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
+        }
+        all
     }
 }
 
 impl Ended {
     /// The receipt of a server with `--json`, in which nothing else was logged.
     pub(crate) fn receipt(&self) -> Value {
-        let receipt: Value = serde_json::from_str(&self.stderr).expect("the receipt is all there is");
+        let (log, receipt) = self.log_and_receipt();
+        assert_eq!(log, "", "the receipt is all there is");
+        receipt
+    }
+
+    /// What was logged, and the receipt of a server with `--json`.
+    pub(crate) fn log_and_receipt(&self) -> (&str, Value) {
+        let start = self.stderr.trim_end().rfind('\n').map_or(0, |end| end + 1);
+        let (log, last) = self.stderr.split_at(start);
+        let receipt: Value = serde_json::from_str(last).expect("the receipt is the last line");
         let count = |name: &str| receipt[name].as_u64().unwrap();
         assert_eq!(
             count("accepted"),
             count("finished") + count("failed") + count("cancelled"),
             "it does not add up: {receipt}"
         );
-        receipt
+        (log, receipt)
     }
 }
 
@@ -274,6 +317,34 @@ pub(crate) fn assert_echoes(mut client: &TcpStream, bytes: &[u8]) {
     let mut answer = vec![0; bytes.len()];
     client.read_exact(&mut answer).expect("the server answers");
     assert!(answer == bytes, "what came back is not what was sent");
+}
+
+/// Reads exactly this.
+pub(crate) fn expect(mut client: &TcpStream, bytes: &[u8]) {
+    let mut answer = vec![0; bytes.len()];
+    client.read_exact(&mut answer).expect("the server answers");
+    assert!(
+        answer == bytes,
+        "{:?} instead of {:?}",
+        String::from_utf8_lossy(&answer),
+        String::from_utf8_lossy(bytes)
+    );
+}
+
+/// That nothing comes for a while: longer than what is under way takes, and no longer.
+pub(crate) fn assert_hears_nothing(mut client: &TcpStream) {
+    client.set_read_timeout(Some(Duration::from_millis(150))).unwrap();
+    let kept_waiting = client.read(&mut [0]).expect_err("nothing was to come, and no end");
+    assert!(
+        matches!(kept_waiting.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut),
+        "{kept_waiting}"
+    );
+    client.set_read_timeout(Some(DEADLINE)).unwrap();
+}
+
+/// Ends a connection by a reset.
+pub(crate) fn reset(client: TcpStream) {
+    socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).unwrap();
 }
 
 /// Waits for the server's end of a connection, after these bytes and no others.

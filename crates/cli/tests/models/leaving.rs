@@ -1,0 +1,60 @@
+//! Clients who leave in the middle: by a reset, or with bytes unread. One line in the log, and nobody else notices.
+
+use std::io::Read;
+
+use crate::server::{assert_echoes, fill, reset};
+use crate::table::Model;
+
+on_every_model!(
+    a_reset_by_a_client_is_one_failure_and_one_line_in_the_log,
+    many_resets_at_once_are_as_many_failures,
+    who_breaks_off_in_the_middle_of_an_answer_has_failed,
+);
+
+fn a_reset_by_a_client_is_one_failure_and_one_line_in_the_log(model: &Model) {
+    let server = model.serve_telling_json(&[]);
+    let client = server.connect();
+    assert_echoes(&client, b"hello");
+    let other = server.connect();
+    if !model.one_at_a_time {
+        assert_echoes(&other, b"before");
+    }
+    let name = client.local_addr().unwrap();
+    reset(client);
+    assert_echoes(&other, b"after!");
+    drop(other);
+    let ended = server.stop();
+    let (log, receipt) = ended.log_and_receipt();
+    assert_eq!(ended.code, Some(0));
+    assert_eq!(log, format!(" WARN client {name} failed: connection reset by peer\n"));
+    assert_eq!((&receipt["finished"], &receipt["failed"]), (&1.into(), &1.into()), "{receipt}");
+}
+
+fn many_resets_at_once_are_as_many_failures(model: &Model) {
+    let server = model.serve_telling_json(&[]);
+    for _ in 0..20 / model.at_once(20) {
+        let clients: Vec<_> = (0..model.at_once(20)).map(|_| server.connect()).collect();
+        clients.iter().for_each(|client| assert_echoes(client, b"hello"));
+        clients.into_iter().for_each(reset);
+    }
+    assert_echoes(&server.connect(), b"after");
+    let ended = server.stop();
+    let (log, receipt) = ended.log_and_receipt();
+    assert_eq!(log.lines().count(), 20, "{log}");
+    assert_eq!((&receipt["finished"], &receipt["failed"]), (&1.into(), &20.into()), "{receipt}");
+}
+
+fn who_breaks_off_in_the_middle_of_an_answer_has_failed(model: &Model) {
+    let server = model.serve_telling_json(&[]);
+    let (mut client, sent) = fill(server.connect());
+    let mut some = vec![0; 10_000];
+    client.read_exact(&mut some).unwrap();
+    assert!(some == sent[..10_000], "other bytes");
+    // With bytes unread, closing is a reset (RFC 1122, 4.2.2.13).
+    drop(client);
+    assert_echoes(&server.connect(), b"after");
+    let ended = server.stop();
+    let (log, receipt) = ended.log_and_receipt();
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert_eq!((&receipt["finished"], &receipt["failed"]), (&1.into(), &1.into()), "{receipt}");
+}
