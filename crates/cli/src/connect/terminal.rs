@@ -91,8 +91,9 @@ impl Drop for Terminal {
     }
 }
 
+/// Or whether it is a terminal that no shell shares out, where there is no background.
 fn is_in_foreground() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
+    tcgetpgrp(io::stdin()).map_or(true, |group| group == getpgrp())
 }
 
 fn changed(mut modes: Termios, mode: Mode) -> Termios {
