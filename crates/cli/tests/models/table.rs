@@ -18,6 +18,8 @@ pub(crate) struct Model {
     pub(crate) polls: bool,
     /// With how many clients at once it is tested at most.
     pub(crate) most: usize,
+    /// What a client may cost at most that sends and never reads, bytes: what waits for it, and whatever serves it.
+    pub(crate) memory: usize,
 }
 
 /// Makes the table, and the macro that makes of each behaviour one test for each row of it. The first token is `$`,
@@ -47,7 +49,15 @@ models! { $
 
 impl Model {
     const fn called(name: &'static str) -> Self {
-        Self { name, arguments: &[], engine: None, one_at_a_time: false, polls: false, most: 500 }
+        Self {
+            name,
+            arguments: &[],
+            engine: None,
+            one_at_a_time: false,
+            polls: false,
+            most: 500,
+            memory: 1 << 20,
+        }
     }
 
     const fn on(self, engine: &'static str) -> Self {
