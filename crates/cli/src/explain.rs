@@ -13,7 +13,8 @@ impl Explain {
     /// Says it, in one line, unless nobody reads it: then it waits for nobody.
     pub(crate) fn tell(self, what: impl FnOnce() -> String) {
         if self.0 {
-            writeln!(Log, "{}", one_line(&format!("explain: {}", what()))).ok();
+            // In one call: each that the log gets is a line.
+            Log.write_all(one_line(&format!("explain: {}", what())).as_bytes()).ok();
         }
     }
 }

@@ -16,3 +16,15 @@ pub(crate) fn raise_descriptors() {
         Err(error) => tracing::debug!("descriptors: {:?} could not be raised: {error}", limit.current),
     }
 }
+
+/// Lets the process have no descriptor of this number or a higher one, for a mechanism that could not watch it: so there
+/// is none too many to be accepted and then left unwatched.
+pub(crate) fn cap_descriptors(first_too_high: u64) {
+    let limit = getrlimit(Resource::Nofile);
+    if limit.current.is_some_and(|current| current <= first_too_high) {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: Some(first_too_high), ..limit }) {
+        tracing::debug!("descriptors: {:?} could not be lowered: {error}", limit.current);
+    }
+}

@@ -3,15 +3,21 @@
 //! Every one carries the same conversations ([`Session`](crate::session::Session)) with the same limits and the same
 //! end, so that what is left in its file is the model itself.
 
+mod buffered;
 mod client;
+mod epoll;
+mod poll;
 mod polling;
+mod select;
 mod tasks;
+mod timers;
+mod watched;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Step};
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
 
@@ -26,15 +32,24 @@ use crate::serve::{Options, cannot_go_on};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Model {
     Polling,
+    Buffered,
+    Select,
+    Poll,
+    Epoll,
     Tasks,
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 2] = [Self::Polling, Self::Tasks];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Polling, Self::Buffered, Self::Select, Self::Poll, Self::Epoll, Self::Tasks];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Polling => "polling",
+            Self::Buffered => "buffered",
+            Self::Select => "select",
+            Self::Poll => "poll",
+            Self::Epoll => "epoll",
             Self::Tasks => "tasks",
         }
     }
@@ -46,7 +61,7 @@ impl Model {
 
     /// Whether it asks its sockets over and over, perhaps with a pause.
     pub(crate) fn polls(self) -> bool {
-        self == Self::Polling
+        matches!(self, Self::Polling | Self::Buffered)
     }
 
     /// Serves until a signal.
@@ -73,6 +88,10 @@ impl Model {
         drop(event_loop);
         let served = descriptors.and_then(|inner| inner).and_then(|listeners| match self {
             Self::Polling => polling::serve(listeners, options, ready),
+            Self::Buffered => buffered::serve(listeners, options, ready),
+            Self::Select => select::serve(listeners, options, ready),
+            Self::Poll => poll::serve(listeners, options, ready),
+            Self::Epoll => epoll::serve(listeners, options, ready),
             Self::Tasks => unreachable!("it has an event loop"),
         });
         served.map_err(|error| cannot_go_on(&error))

@@ -114,7 +114,7 @@ impl Session {
 
     /// Whether to receive: not if too much waits to be sent, or the service hears nothing more.
     pub(crate) fn may_hear(&self) -> bool {
-        self.then == Then::GoOn && !self.never_read && self.waiting < BOUND && self.cut_end().is_none()
+        self.then == Then::GoOn && !self.never_read && !self.is_full() && self.cut_end().is_none()
     }
 
     /// Bytes were received. Who has hung up does not listen to them.
@@ -143,10 +143,16 @@ impl Session {
         self.messages.is_empty()
     }
 
+    /// Whether so much waits to be sent that nothing is heard meanwhile.
+    pub(crate) fn is_full(&self) -> bool {
+        self.waiting >= BOUND
+    }
+
     /// When something may be sent, if something waits that may not be sent now.
-    pub(crate) fn wake(&self) -> Option<Instant> {
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         let due = self.messages.front()?.due;
-        due.max(self.pace.as_ref().and_then(|pace| pace.wake()))
+        // What was due before waits for room, and not for a time.
+        due.max(self.pace.as_ref().and_then(|pace| pace.wake())).filter(|wake| *wake > now)
     }
 
     /// Whether it is over, and how.

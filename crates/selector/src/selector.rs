@@ -223,6 +223,11 @@ impl<S: AsFd> Selector<S> {
         self.entries.iter().map(|(key, entry)| (key, &entry.source))
     }
 
+    /// The same, to be changed. Their descriptors must stay the same ones.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (Key, &mut S)> {
+        self.entries.iter_mut().map(|(key, entry)| (key, &mut entry.source))
+    }
+
     /// How many sources are registered.
     pub fn len(&self) -> usize {
         self.entries.len()

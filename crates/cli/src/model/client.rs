@@ -10,12 +10,15 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
+use rustix::net::{RecvFlags, recv};
 use socket2::Socket;
 use switchboard::engine::Address;
 use switchboard::server::Why;
 use switchboard_selector::{Interest, unsent};
 
 use crate::error::reason;
+use crate::explain::Explain;
+use crate::serve::idle::{Idle, Verdict};
 use crate::serve::ledger::{Gone, Visit};
 use crate::session::{End, Session};
 
@@ -25,10 +28,13 @@ pub(crate) struct Client {
     peer: Address,
     session: Session,
     since: Instant,
-    /// When a byte last went either way.
-    active: Instant,
-    idle_timeout: Option<Duration>,
+    idle: Idle,
     stage: Stage,
+    /// The system says that nothing comes or goes any more.
+    hung_up: bool,
+    /// Less than there was room for may be received though more is there: the end, or what is behind an urgent byte.
+    short_tells_nothing: bool,
+    explain: Explain,
 }
 
 /// What a call came to.
@@ -36,6 +42,8 @@ pub(crate) struct Client {
 pub(crate) enum Step {
     /// Something happened: another call may be worth it.
     Done,
+    /// Something was received, and nothing is left: more would be news.
+    Drained,
     /// There was nothing to call for.
     Idle,
     /// It was called in vain: nothing is there, or no room. Later.
@@ -60,6 +68,7 @@ impl Client {
         (socket, peer): (Socket, Address),
         session: Session,
         idle_timeout: Option<Duration>,
+        explain: Explain,
         now: Instant,
     ) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
@@ -67,8 +76,18 @@ impl Client {
             // Pieces are sent when they come: a typist waits for each. Where it cannot be set, it is only slower.
             socket.set_tcp_nodelay(true).ok();
         }
-        let mut client =
-            Self { socket, peer, session, since: now, active: now, idle_timeout, stage: Stage::Talking };
+        let (stage, hung_up, short_tells_nothing) = (Stage::Talking, false, false);
+        let mut client = Self {
+            socket,
+            peer,
+            session,
+            since: now,
+            idle: Idle::new(idle_timeout, now),
+            stage,
+            hung_up,
+            short_tells_nothing,
+            explain,
+        };
         client.settle(now);
         Ok(client)
     }
@@ -79,12 +98,35 @@ impl Client {
             return Step::Idle;
         }
         match (&self.socket).read(into) {
-            Ok(count) => self.received(&into[..count], now),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::WouldBlock,
+            Ok(count) => {
+                self.received(&into[..count], now);
+                // Only TCP gives all it has in one call.
+                let is_tcp = matches!(self.peer, Address::Ip(_));
+                if 0 < count && count < into.len() && is_tcp && !self.short_tells_nothing {
+                    return Step::Drained;
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.short_tells_nothing = false;
+                return Step::WouldBlock;
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => self.fail(&error),
         }
         Step::Done
+    }
+
+    /// Receives its urgent byte, if there is one: TCP can tell of one, by a way of its own (`MSG_OOB` of recv(2)). Until it
+    /// is fetched it is told of; and a receive that begins at its place in the stream throws it away.
+    pub(crate) fn receive_urgent(&mut self, now: Instant) {
+        let mut byte = [0];
+        // Whatever is wrong with the connection, the next receive or send will say.
+        if matches!(recv(&self.socket, &mut byte, RecvFlags::OOB), Ok((_, 1))) {
+            self.idle.interrupt(now);
+            let (peer, [byte]) = (&self.peer, byte);
+            tracing::info!("{peer} sent the urgent byte {byte}");
+            self.explain.tell(|| format!("{peer} sent the urgent byte {byte}, beside the stream; it stays"));
+        }
     }
 
     /// Sends once, if something is to be sent. What the system does not take stays where it is.
@@ -98,8 +140,10 @@ impl Client {
         }
         match self.socket.send(bytes) {
             Ok(count) => {
+                let (all, was_full) = (bytes.len(), self.session.is_full());
                 self.session.sent(count);
-                self.active = now;
+                self.idle.interrupt(now);
+                self.tell_of_room(count, all, was_full);
                 self.settle(now);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Step::WouldBlock,
@@ -122,12 +166,9 @@ impl Client {
     }
 
     /// When to look at it again though nothing came: for a late answer, the idle timeout, the end of a parting.
-    pub(crate) fn wake(&self) -> Option<Instant> {
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.stage {
-            Stage::Talking => {
-                let idle = self.idle_timeout.map(|time| self.active + time);
-                [self.session.wake(), idle].into_iter().flatten().min()
-            }
+            Stage::Talking => [self.session.wake(now), self.idle.wake()].into_iter().flatten().min(),
             Stage::Parting { until, .. } => Some(*until),
             Stage::Gone(_) => None,
         }
@@ -135,10 +176,15 @@ impl Client {
 
     /// Takes note of the time.
     pub(crate) fn look_at_the_clock(&mut self, now: Instant) {
-        match &self.stage {
-            Stage::Talking if self.idle_timeout.is_some_and(|time| self.active + time <= now) => {
-                self.cancel(Why::Idle);
+        if let Stage::Talking = self.stage {
+            match self.idle.look(now, || unsent(&self.socket).unwrap_or(0)) {
+                Verdict::GoOn => {}
+                Verdict::EndReading => self.end_reading(now),
+                Verdict::Cancel => self.cancel(Why::Idle),
             }
+        }
+        let is_over = self.hung_up && self.interest(now).is_empty();
+        match &self.stage {
             Stage::Parting { until, .. } if *until <= now => {
                 // Somebody who does not read is not to keep the system busy after us.
                 if unsent(&self.socket).is_ok_and(|count| count > 0) {
@@ -146,8 +192,31 @@ impl Client {
                 }
                 self.go();
             }
+            Stage::Talking if is_over => {
+                let error = self.socket.take_error().unwrap_or_else(Some);
+                self.fail(&error.unwrap_or_else(|| io::ErrorKind::BrokenPipe.into()));
+            }
             _ => {}
         }
+    }
+
+    /// The system says that behind the bytes there is something else, at which a receive stops.
+    pub(crate) fn expect_more(&mut self) {
+        self.short_tells_nothing = true;
+    }
+
+    /// The system says, unasked, that the connection is over in both directions. Is there something to receive or to send,
+    /// that call will tell more; otherwise there is no call that would.
+    pub(crate) fn hang_up(&mut self) {
+        self.hung_up = true;
+    }
+
+    /// It cannot be served.
+    pub(crate) fn fail(&mut self, error: &io::Error) {
+        if let Stage::Parting { .. } = self.stage {
+            return self.go();
+        }
+        self.stage = Stage::Gone(Gone::Failed(reason(error)));
     }
 
     /// Nothing more is heard from it; what is to be said still is.
@@ -194,8 +263,14 @@ impl Client {
         match &mut self.stage {
             Stage::Talking if bytes.is_empty() => self.session.hear_end(now),
             Stage::Talking => {
-                self.active = now;
+                self.idle.interrupt(now);
                 self.session.hear(bytes, now);
+                if self.session.is_full() {
+                    let (peer, waiting) = (&self.peer, self.session.waiting());
+                    self.explain.tell(|| {
+                        format!("too much waits to be sent to {peer} ({waiting} bytes): nothing more is received from it")
+                    });
+                }
             }
             Stage::Parting { left, .. } if !bytes.is_empty() && *left > bytes.len() => *left -= bytes.len(),
             Stage::Parting { .. } => return self.go(),
@@ -221,16 +296,20 @@ impl Client {
         self.stage = Stage::Parting { until: now + PARTING, left: MOST_UNREAD, gone };
     }
 
-    fn fail(&mut self, error: &io::Error) {
-        if let Stage::Parting { .. } = self.stage {
-            return self.go();
-        }
-        self.stage = Stage::Gone(Gone::Failed(reason(error)));
-    }
-
     fn go(&mut self) {
         if let Stage::Parting { gone, .. } = &self.stage {
             self.stage = Stage::Gone(gone.clone());
+        }
+    }
+
+    /// Says so, if the system took a part only, or if there is room again for answers.
+    fn tell_of_room(&self, count: usize, all: usize, was_full: bool) {
+        let peer = &self.peer;
+        if count < all {
+            self.explain.tell(|| format!("sent {count} of {all} bytes to {peer}; the rest waits"));
+        }
+        if was_full && !self.session.is_full() {
+            self.explain.tell(|| format!("enough was sent to {peer}: it is received from again"));
         }
     }
 

@@ -18,6 +18,16 @@ use crate::serve::house::{House, Standing};
 
 /// Serves until a signal.
 pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOnce()) -> io::Result<End> {
+    serve_by(converse, listeners, options, ready)
+}
+
+/// The loop: `converse` asks one client.
+pub(super) fn serve_by(
+    converse: fn(&mut Client, &mut [u8], Instant) -> [Step; 2],
+    listeners: Vec<OwnedFd>,
+    options: &Options,
+    ready: impl FnOnce(),
+) -> io::Result<End> {
     // Nothing is registered: it is only for the pause, which a signal cuts short.
     let mut pause = Selector::<Socket>::with(Mechanism::Poll)?;
     let mut house = House::open(listeners, options, &pause.bell())?;
@@ -25,17 +35,11 @@ pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOn
     ready();
     loop {
         let now = Instant::now();
-        loop {
-            let admitted = house.admit(now)?;
-            house.cost.call(admitted.is_none());
-            let Some(client) = admitted else { break };
+        while let Some(client) = house.admit(now)? {
             clients.push(client);
         }
         for client in &mut clients {
-            let steps = converse(client, &mut buffer, now);
-            for step in steps.into_iter().filter(|step| *step != Step::Idle) {
-                house.cost.call(step == Step::WouldBlock);
-            }
+            house.cost.steps(converse(client, &mut buffer, now));
         }
         if let Standing::Ended(end) = house.tidy(&mut clients, now) {
             return Ok(end);
@@ -46,10 +50,9 @@ pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOn
     }
 }
 
-/// Asks one client. The answer to what was received goes first: until all of it has gone, nothing more is received, so
-/// that a client that sends and never reads has to stop by itself.
+/// Asks one client: a question, its answer. Until all of the answer has gone, nothing more is received, so that a client
+/// that sends and never reads has to stop by itself.
 fn converse(client: &mut Client, buffer: &mut [u8], now: Instant) -> [Step; 2] {
-    let sent = client.send(now);
     let received = if client.is_silent() { client.receive(buffer, now) } else { Step::Idle };
-    [sent, received]
+    [received, client.send(now)]
 }

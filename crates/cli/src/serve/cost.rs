@@ -5,7 +5,9 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
-/// Counted by a model that asks its sockets in turn.
+use crate::model::Step;
+
+/// Counted by a model that calls its sockets itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     /// Calls of accept, receive and send.
@@ -19,6 +21,17 @@ impl Cost {
     pub(crate) fn call(&mut self, in_vain: bool) {
         self.calls += 1;
         self.in_vain += u64::from(in_vain);
+    }
+
+    /// So were these, but for those there was nothing to call for.
+    pub(crate) fn steps(&mut self, steps: impl IntoIterator<Item = Step>) {
+        for step in steps {
+            match step {
+                Step::Done | Step::Drained => self.call(false),
+                Step::WouldBlock => self.call(true),
+                Step::Idle => {}
+            }
+        }
     }
 
     /// `1200 calls, 1188 of them (99.0 %) in vain; 1.2 s of processor time`.

@@ -45,9 +45,14 @@ impl Door {
         served < self.limit && self.paused.is_none_or(|until| until <= now)
     }
 
-    /// When it opens again by itself.
-    pub(crate) fn wake(&self) -> Option<Instant> {
-        self.paused
+    /// When it opens again by itself, if it is to.
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
+        self.paused.filter(|until| *until > now)
+    }
+
+    /// At how many it is closed.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
     }
 
     /// Takes somebody who waits, if the door is open. They are in the ledger then.

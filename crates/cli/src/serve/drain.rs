@@ -80,4 +80,4 @@ impl Drain {
 }
 
 /// As in the library.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);

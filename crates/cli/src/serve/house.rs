@@ -2,7 +2,8 @@
 //!
 //! A model's loop has three steps, and this is two of them: [`admit`](House::admit) whoever has come, do what can be
 //! done for each client (that is the model), and [`tidy`](House::tidy) up: whoever has left is let go, the clock is looked
-//! at, and after a signal the server ends step by step.
+//! at, and after a signal the server ends step by step. Models that keep their clients elsewhere tidy up in the same
+//! order: `look_at_the_clock`, `attend` to each, `dismiss` whoever has left, and ask for the `standing`.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 use switchboard::server::Why;
-use switchboard_selector::Bell;
+use switchboard_selector::{Bell, Interest};
 
 use super::Options;
 use super::cost::Cost;
@@ -31,6 +32,10 @@ pub(crate) struct House {
     opening: Opening,
     idle_timeout: Option<Duration>,
     last: Phase,
+    /// Whether that phase began with the last look at the clock.
+    entered: bool,
+    /// The system said that somebody stands at the door, and they were not admitted yet.
+    knocked: bool,
     pub(crate) explain: Explain,
     pub(crate) cost: Cost,
 }
@@ -52,6 +57,8 @@ impl House {
             opening: options.opening(),
             idle_timeout: options.idle_timeout,
             last: Phase::Serving,
+            entered: false,
+            knocked: false,
             explain: options.explain,
             cost: Cost::default(),
         })
@@ -62,9 +69,24 @@ impl House {
         self.door.listeners()
     }
 
-    /// Whether somebody would be admitted now, if they came.
-    pub(crate) fn is_open(&self, now: Instant) -> bool {
-        self.last == Phase::Serving && self.door.is_open(self.ledger.served(), now)
+    /// What to wait for at the listeners. Of somebody who cannot be admitted it is not to be told again and again.
+    pub(crate) fn interest(&self, now: Instant) -> Interest {
+        if self.is_open(now) || !self.knocked { Interest::READ } else { Interest::NONE }
+    }
+
+    /// The system says that somebody stands at the door.
+    pub(crate) fn knock(&mut self) {
+        if !self.knocked && self.ledger.served() >= self.door.limit() {
+            self.explain.tell(|| {
+                "the limit is reached: somebody waits in the queue until somebody leaves".to_owned()
+            });
+        }
+        self.knocked = true;
+    }
+
+    /// Whether to try to admit somebody: the system says that they are there, or the queue is emptied before the end.
+    pub(crate) fn expects(&self) -> bool {
+        self.knocked || self.is_emptying()
     }
 
     /// Whether nobody will be admitted any more: the listeners are to be let go of.
@@ -83,32 +105,39 @@ impl House {
             Phase::Draining => self.door.empty(&mut self.ledger, now)?,
             Phase::LastWords | Phase::Over | Phase::AtOnce(_) => None,
         };
+        if taken.is_some() || self.is_open(now) {
+            self.cost.call(taken.is_none());
+        }
+        // At the limit it is not known whether another waits; the system will say. Out of descriptors, one does.
+        if taken.is_some() != self.is_open(now) {
+            self.knocked = false;
+        }
         let Some((socket, peer)) = taken else { return Ok(None) };
         self.explain.tell(|| format!("{peer} was taken from the queue"));
-        Client::new((socket, peer), self.opening.begin(now), self.idle_timeout, now).map(Some)
+        let session = self.opening.begin(now);
+        Client::new((socket, peer), session, self.idle_timeout, self.explain, now).map(Some)
     }
 
-    /// Looks at the clock for each of them, and at the signals. Those who have left are to be let go of by
-    /// [`dismiss`](Self::dismiss) then.
-    pub(crate) fn look_at_the_clock<'a>(
-        &mut self,
-        clients: impl Iterator<Item = &'a mut Client>,
-        now: Instant,
-    ) {
+    /// Looks at the clock and at the signals. Whether everybody is to be attended to, and not only those of whom there
+    /// is news: a new phase of the end has begun.
+    pub(crate) fn look_at_the_clock(&mut self, now: Instant) -> bool {
         let phase = self.drain.phase(now);
-        let entered = phase != self.last;
-        for client in clients {
-            client.look_at_the_clock(now);
-            match phase {
-                Phase::LastWords if entered => client.end_reading(now),
-                Phase::Over => client.cancel(Why::Drain),
-                _ => {}
-            }
-        }
-        if phase == Phase::LastWords && entered {
+        self.entered = phase != self.last;
+        self.last = phase;
+        if !matches!(phase, Phase::Serving | Phase::Draining) {
             self.door.close();
         }
-        self.last = phase;
+        self.entered
+    }
+
+    /// What that means for one of them. Those who have left are to be let go of by [`dismiss`](Self::dismiss) then.
+    pub(crate) fn attend(&self, client: &mut Client, now: Instant) {
+        client.look_at_the_clock(now);
+        match self.last {
+            Phase::LastWords if self.entered => client.end_reading(now),
+            Phase::Over => client.cancel(Why::Drain),
+            _ => {}
+        }
     }
 
     /// Writes down that somebody has left, if they have: whoever has is to be dropped.
@@ -118,20 +147,17 @@ impl House {
         true
     }
 
-    /// How it stands, all who have left having been dismissed; the others are asked when they are to be looked at.
-    pub(crate) fn standing<'a>(
-        &mut self,
-        clients: impl Iterator<Item = &'a Client>,
-        now: Instant,
-    ) -> Standing {
+    /// How it stands, all who have left having been dismissed; the others are to be looked at at these times.
+    pub(crate) fn standing(&mut self, theirs: impl Iterator<Item = Instant>, now: Instant) -> Standing {
         match self.last {
             Phase::AtOnce(signal) => Standing::Ended(End::AtOnce(signal)),
             _ if self.door.is_closed() && self.ledger.served() == 0 => {
                 Standing::Ended(End::Drained(std::mem::take(&mut self.ledger).close(), Some(self.cost)))
             }
             _ => {
-                let theirs = clients.filter_map(Client::wake);
-                let ours = [self.drain.next(now), self.door.wake()].into_iter().flatten();
+                // The queue is not waited for, but emptied at once.
+                let emptying = self.is_emptying().then_some(self.door.wake(now).unwrap_or(now));
+                let ours = [self.drain.next(now), self.door.wake(now), emptying].into_iter().flatten();
                 Standing::Open(theirs.chain(ours).min())
             }
         }
@@ -139,8 +165,20 @@ impl House {
 
     /// All of that, for clients that are kept in a row.
     pub(crate) fn tidy(&mut self, clients: &mut Vec<Client>, now: Instant) -> Standing {
-        self.look_at_the_clock(clients.iter_mut(), now);
+        self.look_at_the_clock(now);
+        for client in &mut *clients {
+            self.attend(client, now);
+        }
         clients.retain(|client| !self.dismiss(client, now));
-        self.standing(clients.iter(), now)
+        self.standing(clients.iter().filter_map(|client| client.wake(now)), now)
+    }
+
+    /// Whether somebody would be admitted now, if they came.
+    fn is_open(&self, now: Instant) -> bool {
+        self.last == Phase::Serving && self.door.is_open(self.ledger.served(), now)
+    }
+
+    fn is_emptying(&self) -> bool {
+        self.last == Phase::Draining && !self.door.is_closed()
     }
 }

@@ -79,7 +79,7 @@ fn be_active(client: &TcpStream) {
 }
 
 fn an_idle_client_who_does_not_read_is_cancelled(model: &Model) {
-    let server = model.serve_telling_json(&["--idle-timeout", "600ms"]);
+    let server = model.serve_telling_json(&["--idle-timeout", "1s"]);
     let (deaf, _) = fill(server.connect());
     let name = deaf.local_addr().unwrap();
     let begun = Instant::now();

@@ -209,6 +209,12 @@ impl Server {
         Some(statuses.filter(waited).count())
     }
 
+    /// How often it has gone to sleep, which is how often it was woken. `None` as with `memory`.
+    pub(crate) fn sleeps(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?.trim().parse().ok()
+    }
+
     /// Resident memory, bytes, of it and the processes it has. `None` where the system does not tell.
     pub(crate) fn memory(&self) -> Option<usize> {
         let sizes = self.processes().into_iter().map(|process| {

@@ -231,3 +231,23 @@ fn a_number_that_no_descriptor_has_is_invalid_input() {
         }
     });
 }
+
+#[test]
+fn all_sources_can_be_changed_in_place() {
+    struct Counted(TcpStream, usize);
+    impl AsFd for Counted {
+        fn as_fd(&self) -> BorrowedFd<'_> {
+            self.0.as_fd()
+        }
+    }
+    on_each(|mechanism| {
+        let ((one, _far), (other, _other_far)) = (tcp_pair(), tcp_pair());
+        let mut selector = selector(mechanism);
+        let keys = [one, other]
+            .map(|near| selector.register(Counted(near, 0), Interest::READ, Mode::Level).unwrap());
+        selector.iter_mut().for_each(|(_, source)| source.1 += 1);
+        let mut seen: Vec<_> = selector.iter_mut().map(|(key, _)| key).collect();
+        seen.sort();
+        assert!(seen == keys && keys.iter().all(|key| selector[*key].1 == 1));
+    });
+}
