@@ -8,6 +8,7 @@ pub(crate) mod door;
 pub(crate) mod drain;
 pub(crate) mod end;
 pub(crate) mod house;
+pub(crate) mod idle;
 pub(crate) mod ledger;
 
 use std::io;

@@ -18,7 +18,7 @@ use switchboard_selector::{Interest, unsent};
 
 use crate::error::reason;
 use crate::explain::Explain;
-use crate::serve::drain::LAST_WORDS;
+use crate::serve::idle::{Idle, Verdict};
 use crate::serve::ledger::{Gone, Visit};
 use crate::session::{End, Session};
 
@@ -28,13 +28,7 @@ pub(crate) struct Client {
     peer: Address,
     session: Session,
     since: Instant,
-    /// When a byte last went either way.
-    active: Instant,
-    idle_timeout: Option<Duration>,
-    /// What the system had still to send when it was last looked at for that.
-    unsent: usize,
-    /// It was idle for too long, and has until then for what was still to be said to it.
-    last_words: Option<Instant>,
+    idle: Idle,
     stage: Stage,
     /// The system says that nothing comes or goes any more.
     hung_up: bool,
@@ -88,10 +82,7 @@ impl Client {
             peer,
             session,
             since: now,
-            active: now,
-            idle_timeout,
-            unsent: 0,
-            last_words: None,
+            idle: Idle::new(idle_timeout, now),
             stage,
             hung_up,
             short_tells_nothing,
@@ -131,7 +122,7 @@ impl Client {
         let mut byte = [0];
         // Whatever is wrong with the connection, the next receive or send will say.
         if matches!(recv(&self.socket, &mut byte, RecvFlags::OOB), Ok((_, 1))) {
-            self.active = now;
+            self.idle.interrupt(now);
             let (peer, [byte]) = (&self.peer, byte);
             tracing::info!("{peer} sent the urgent byte {byte}");
             self.explain.tell(|| format!("{peer} sent the urgent byte {byte}, beside the stream; it stays"));
@@ -151,7 +142,7 @@ impl Client {
             Ok(count) => {
                 let (all, was_full) = (bytes.len(), self.session.is_full());
                 self.session.sent(count);
-                self.active = now;
+                self.idle.interrupt(now);
                 self.tell_of_room(count, all, was_full);
                 self.settle(now);
             }
@@ -177,12 +168,7 @@ impl Client {
     /// When to look at it again though nothing came: for a late answer, the idle timeout, the end of a parting.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.stage {
-            Stage::Talking => {
-                let idle = self.last_words.or(self.idle_timeout.map(|time| self.active + time));
-                // What was due before waits for room, and not for a time.
-                let due = self.session.wake().filter(|wake| *wake > now);
-                [due, idle].into_iter().flatten().min()
-            }
+            Stage::Talking => [self.session.wake(now), self.idle.wake()].into_iter().flatten().min(),
             Stage::Parting { until, .. } => Some(*until),
             Stage::Gone(_) => None,
         }
@@ -190,14 +176,15 @@ impl Client {
 
     /// Takes note of the time.
     pub(crate) fn look_at_the_clock(&mut self, now: Instant) {
-        let is_over = self.hung_up && self.interest(now).is_empty();
-        let is_idle = matches!(self.stage, Stage::Talking) && self.last_words.is_none() && self.is_idle(now);
-        match &self.stage {
-            Stage::Talking if self.last_words.is_some_and(|until| until <= now) => self.cancel(Why::Idle),
-            Stage::Talking if is_idle => {
-                self.last_words = Some(now + LAST_WORDS);
-                self.end_reading(now);
+        if let Stage::Talking = self.stage {
+            match self.idle.look(now, || unsent(&self.socket).unwrap_or(0)) {
+                Verdict::GoOn => {}
+                Verdict::EndReading => self.end_reading(now),
+                Verdict::Cancel => self.cancel(Why::Idle),
             }
+        }
+        let is_over = self.hung_up && self.interest(now).is_empty();
+        match &self.stage {
             Stage::Parting { until, .. } if *until <= now => {
                 // Somebody who does not read is not to keep the system busy after us.
                 if unsent(&self.socket).is_ok_and(|count| count > 0) {
@@ -211,19 +198,6 @@ impl Client {
             }
             _ => {}
         }
-    }
-
-    /// Whether nothing has gone either way for too long. What the system still had to send may have gone meanwhile.
-    fn is_idle(&mut self, now: Instant) -> bool {
-        if self.idle_timeout.is_none_or(|time| now < self.active + time) {
-            return false;
-        }
-        let left = unsent(&self.socket).unwrap_or(0);
-        let has_gone = left > 0 && left != self.unsent;
-        if has_gone {
-            (self.active, self.unsent) = (now, left);
-        }
-        !has_gone
     }
 
     /// The system says that behind the bytes there is something else, at which a receive stops.
@@ -289,7 +263,7 @@ impl Client {
         match &mut self.stage {
             Stage::Talking if bytes.is_empty() => self.session.hear_end(now),
             Stage::Talking => {
-                self.active = now;
+                self.idle.interrupt(now);
                 self.session.hear(bytes, now);
                 if self.session.is_full() {
                     let (peer, waiting) = (&self.peer, self.session.waiting());
