@@ -3,6 +3,7 @@
 //! Every one carries the same conversations ([`Session`](crate::session::Session)) with the same limits and the same
 //! end, so that what is left in its file is the model itself.
 
+mod callbacks;
 mod client;
 mod polling;
 mod tasks;
@@ -11,6 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
+pub(crate) use callbacks::Calls;
 pub(crate) use client::Client;
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
@@ -26,22 +28,24 @@ use crate::serve::{Options, cannot_go_on};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Model {
     Polling,
+    Callbacks,
     Tasks,
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 2] = [Self::Polling, Self::Tasks];
+    pub(crate) const ALL: [Self; 3] = [Self::Polling, Self::Callbacks, Self::Tasks];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Polling => "polling",
+            Self::Callbacks => "callbacks",
             Self::Tasks => "tasks",
         }
     }
 
     /// Whether it runs on an event loop, whose engine can be chosen, and of which there may be several.
     pub(crate) fn has_event_loop(self) -> bool {
-        self == Self::Tasks
+        matches!(self, Self::Callbacks | Self::Tasks)
     }
 
     /// Whether it asks its sockets over and over, perhaps with a pause.
@@ -65,15 +69,16 @@ impl Model {
         let engine = event_loop.engine().name().to_owned();
         let ready = Ready::new(addresses, options, &engine);
         let ready = move || report.listening(&ready);
-        if self.has_event_loop() {
+        if self == Self::Tasks {
             let served = event_loop.block_on(tasks::serve(listeners, options, ready));
             return served.map_err(|error| cannot_go_on(&error))?;
         }
         let descriptors = event_loop.block_on(descriptors(listeners));
-        drop(event_loop);
-        let served = descriptors.and_then(|inner| inner).and_then(|listeners| match self {
-            Self::Polling => polling::serve(listeners, options, ready),
-            Self::Tasks => unreachable!("it has an event loop"),
+        let event_loop = self.has_event_loop().then_some(event_loop);
+        let served = descriptors.and_then(|inner| inner).and_then(|listeners| match (self, event_loop) {
+            (Self::Callbacks, Some(event_loop)) => callbacks::serve(&event_loop, listeners, options, ready),
+            (Self::Polling, _) => polling::serve(listeners, options, ready),
+            _ => unreachable!("it is served above"),
         });
         served.map_err(|error| cannot_go_on(&error))
     }

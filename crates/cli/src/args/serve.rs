@@ -31,7 +31,8 @@ pub(super) struct LowServe {
     #[arg(long)]
     udp: bool,
 
-    /// How to wait for the sockets: polling (ask them in turn), or tasks (a task for each client, on an event loop)
+    /// How to wait for the sockets: polling (ask them in turn), callbacks (an event loop calls back), or
+    /// tasks (a task for each client, on an event loop)
     #[arg(long, value_name = "MODEL", default_value = "tasks")]
     model: String,
 
