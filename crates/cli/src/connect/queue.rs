@@ -36,6 +36,13 @@ impl Queue {
         self.give_now(bytes);
     }
 
+    /// The same for answers to the peer, which have some more room: who waits for our answer before it reads what we sent
+    /// is not waited for in turn.
+    pub(super) async fn give_answer(&self, bytes: &[u8]) {
+        poll_fn(|cx| self.poll(cx, |state| state.bytes.len() < ROOM_FOR_ANSWERS)).await;
+        self.give_now(bytes);
+    }
+
     /// The same without waiting: for the few bytes that must not wait.
     pub(super) fn give_now(&self, bytes: &[u8]) {
         let mut state = self.state.borrow_mut();
@@ -111,3 +118,5 @@ impl State {
 
 /// How many bytes make who gives wait.
 const ROOM: usize = 256 << 10;
+
+const ROOM_FOR_ANSWERS: usize = 4 * ROOM;
