@@ -18,6 +18,7 @@ use switchboard_selector::{Interest, unsent};
 
 use crate::error::reason;
 use crate::explain::Explain;
+use crate::serve::drain::LAST_WORDS;
 use crate::serve::ledger::{Gone, Visit};
 use crate::session::{End, Session};
 
@@ -30,6 +31,10 @@ pub(crate) struct Client {
     /// When a byte last went either way.
     active: Instant,
     idle_timeout: Option<Duration>,
+    /// What the system had still to send when it was last looked at for that.
+    unsent: usize,
+    /// It was idle for too long, and has until then for what was still to be said to it.
+    last_words: Option<Instant>,
     stage: Stage,
     /// The system says that nothing comes or goes any more.
     hung_up: bool,
@@ -85,6 +90,8 @@ impl Client {
             since: now,
             active: now,
             idle_timeout,
+            unsent: 0,
+            last_words: None,
             stage,
             hung_up,
             short_tells_nothing,
@@ -171,7 +178,7 @@ impl Client {
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.stage {
             Stage::Talking => {
-                let idle = self.idle_timeout.map(|time| self.active + time);
+                let idle = self.last_words.or(self.idle_timeout.map(|time| self.active + time));
                 // What was due before waits for room, and not for a time.
                 let due = self.session.wake().filter(|wake| *wake > now);
                 [due, idle].into_iter().flatten().min()
@@ -185,8 +192,10 @@ impl Client {
     pub(crate) fn look_at_the_clock(&mut self, now: Instant) {
         let is_over = self.hung_up && self.interest(now).is_empty();
         match &self.stage {
-            Stage::Talking if self.idle_timeout.is_some_and(|time| self.active + time <= now) => {
-                self.cancel(Why::Idle);
+            Stage::Talking if self.last_words.is_some_and(|until| until <= now) => self.cancel(Why::Idle),
+            Stage::Talking if self.last_words.is_none() && self.is_idle(now) => {
+                self.last_words = Some(now + LAST_WORDS);
+                self.end_reading(now);
             }
             Stage::Parting { until, .. } if *until <= now => {
                 // Somebody who does not read is not to keep the system busy after us.
@@ -201,6 +210,19 @@ impl Client {
             }
             _ => {}
         }
+    }
+
+    /// Whether nothing has gone either way for too long. What the system still had to send may have gone meanwhile.
+    fn is_idle(&mut self, now: Instant) -> bool {
+        if self.idle_timeout.is_none_or(|time| now < self.active + time) {
+            return false;
+        }
+        let left = unsent(&self.socket).unwrap_or(0);
+        let has_gone = left > 0 && left != self.unsent;
+        if has_gone {
+            (self.active, self.unsent) = (now, left);
+        }
+        !has_gone
     }
 
     /// The system says that behind the bytes there is something else, at which a receive stops.
