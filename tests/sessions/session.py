@@ -60,7 +60,9 @@ class Server:
     def __init__(self, engine, *more, listen="127.0.0.1:0"):
         self.killed = False
         self.errors = tempfile.TemporaryFile()
-        arguments = command() + ["serve", "--listen", listen, "--engine", engine, *more]
+        # `poll` is the engine of the model tasks; `model poll` is the model.
+        way = engine.split() if engine.startswith("model ") else ["engine", engine]
+        arguments = command() + ["serve", "--listen", listen, f"--{way[0]}", way[1], *more]
         self.process = subprocess.Popen(
             arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.errors
         )
@@ -181,7 +183,9 @@ def port_of(line, engine):
         r"listening on ([\d.]+):(\d+)(?: and \S+)* \(([^)]*)\); try: telnet ([\d.]+) (\d+)\n", line
     )
     assert found, f"an unexpected readiness line: {line!r}"
-    assert engine == "auto" or engine in found.group(3), f"{engine} is not what runs: {line!r}"
+    shown = found.group(3).split(", ")[2] if found else ""
+    wanted = engine[6:] if engine.startswith("model ") else f"tasks on {engine}"
+    assert engine == "auto" or shown.split(" on ")[0] == wanted or shown == wanted, f"{engine} does not run: {line!r}"
     assert found.group(2) != "0", f"not the real port: {line!r}"
     assert found.group(2) == found.group(5), f"two different ports: {line!r}"
     return int(found.group(2))

@@ -3,6 +3,7 @@
 //! The help and its examples are part of the low ones. Whatever is wrong with either is one line and exit
 //! code 2; clap's own messages are folded into one.
 
+mod connect;
 mod faults;
 mod serve;
 
@@ -10,13 +11,14 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::connect::LowConnect;
+use self::serve::LowServe;
 use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::serve::Options;
+use crate::{connect as client, serve as server};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
-use serve::LowServe;
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// What is meant.
 #[derive(Debug)]
@@ -24,8 +26,15 @@ pub(crate) enum Command {
     /// To serve until a signal.
     Serve {
         /// How.
-        options: Options,
+        options: server::Options,
         /// How much to log: 0 warnings, 1 information, 2 and more everything.
+        verbosity: u8,
+    },
+    /// To connect, and carry bytes both ways.
+    Connect {
+        /// How.
+        options: client::Options,
+        /// As of `Serve`.
         verbosity: u8,
     },
     /// Nothing more: it was a question, such as `--help`, and has been answered.
@@ -36,11 +45,12 @@ pub(crate) enum Command {
 pub(crate) fn read() -> Result<Command, Error> {
     match Low::try_parse() {
         Ok(Low { command: LowCommand::Serve(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
         Err(error) => answer(&error),
     }
 }
 
-/// Serves on non-blocking sockets: any number of clients, hardly any threads.
+/// Serves and connects on non-blocking sockets: any number of clients, hardly any threads.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, after_help = EXAMPLES)]
 struct Low {
@@ -51,6 +61,7 @@ struct Low {
 #[derive(Debug, Subcommand)]
 enum LowCommand {
     Serve(LowServe),
+    Connect(LowConnect),
 }
 
 fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {
@@ -92,13 +103,17 @@ fn fold(error: &clap::Error) -> String {
         })
         .map(|name| format!("; did you mean {name}?"))
         .unwrap_or_default();
-    let help = if text.contains("Usage: switchboard <COMMAND>") { "--help" } else { "serve --help" };
+    // Clap does not always say in which of them it was.
+    let typed = std::env::args().nth(1).unwrap_or_default();
+    let is_subcommand = Low::command().get_subcommands().any(|command| command.get_name() == typed);
+    let help = if is_subcommand { format!("{typed} --help") } else { "--help".to_owned() };
     format!("{}{meant}; see `switchboard {help}`", what.join(" "))
 }
 
 const EXAMPLES: &str = "\
 Examples:
   switchboard serve                         # echo on 127.0.0.1:8000
-  telnet 127.0.0.1 8000                     # in another terminal: what you type comes back
+  switchboard connect 127.0.0.1 8000        # in another terminal: what you type comes back
+  telnet 127.0.0.1 8000                     # so it does here
 
-`switchboard serve --help` tells all about it.";
+`switchboard serve --help` and `switchboard connect --help` tell all about them.";

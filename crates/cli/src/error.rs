@@ -1,7 +1,8 @@
 //! What ends the command: one line that says what, on what and what to do, and an exit code.
 //!
 //! The codes are a contract: 0 all is well (a drain after a signal, too), 1 the network or the system
-//! refused, 2 it was used wrongly. 128 + n is a server that was ended at once, by a second signal n.
+//! refused, 2 it was used wrongly, 3 a limit or an expectation that was stated was missed. 128 + n is a server that
+//! was ended at once, by a second signal n, or a client that was ended by a first.
 
 use std::fmt;
 use std::io;
@@ -27,6 +28,11 @@ impl Error {
     /// What was meant could not be done here and now.
     pub(crate) fn refused(message: impl fmt::Display) -> Self {
         Self { code: 1, message: message.to_string() }
+    }
+
+    /// What was to hold did not.
+    pub(crate) fn missed(message: impl fmt::Display) -> Self {
+        Self { code: 3, message: message.to_string() }
     }
 
     /// Says it on stderr, in one line, and gives the exit code.

@@ -1,12 +1,13 @@
-//! The command `switchboard`: serves on non-blocking sockets.
+//! The command `switchboard`: serves and connects, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
+//! the subcommand runs (`serve`, `connect`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
 //! and an exit code.
 #![forbid(unsafe_code)]
 
 mod args;
 mod choice;
+mod connect;
 mod error;
 mod explain;
 mod faults;
@@ -37,6 +38,10 @@ fn run() -> Result<ExitCode, Error> {
         Command::Serve { options, verbosity } => {
             log::start(verbosity);
             serve::run(&options)
+        }
+        Command::Connect { options, verbosity } => {
+            log::start(verbosity);
+            connect::run(options)
         }
         Command::Answered(code) => Ok(code),
     }

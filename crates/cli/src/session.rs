@@ -149,10 +149,9 @@ impl Session {
     }
 
     /// When something may be sent, if something waits that may not be sent now.
-    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
+    pub(crate) fn wake(&self) -> Option<Instant> {
         let due = self.messages.front()?.due;
-        // What was due before waits for room, and not for a time.
-        due.max(self.pace.as_ref().and_then(|pace| pace.wake())).filter(|wake| *wake > now)
+        due.max(self.pace.as_ref().and_then(|pace| pace.wake()))
     }
 
     /// Whether it is over, and how.

@@ -1,4 +1,4 @@
-//! What ends the server: SIGINT (Ctrl-C) or SIGTERM. The first has it drain, the second ends it at once.
+//! Signals, and what they end: SIGINT (Ctrl-C) or SIGTERM has a server drain, and a second one ends it at once.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use switchboard::signal;
 
 use crate::error::reason;
 
-/// A signal that ends programs.
+/// A signal, such as one that ends programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signal {
     pub(crate) number: u8,
@@ -31,7 +31,12 @@ type Wait = Pin<Box<dyn Future<Output = io::Result<u64>>>>;
 impl Signals {
     /// Catches them: from here on they no longer end the process by themselves.
     pub(crate) async fn catch() -> Self {
-        let waiting = ALL.into_iter().map(|caught| (caught, wait_for(caught))).collect();
+        Self::catch_these(&ALL).await
+    }
+
+    /// The same for others than those that end programs by a person's wish.
+    pub(crate) async fn catch_these(signals: &[Signal]) -> Self {
+        let waiting = signals.iter().map(|&caught| (caught, wait_for(caught))).collect();
         let mut signals = Self { waiting, came: VecDeque::new() };
         poll_fn(|cx| {
             signals.look(cx);
@@ -61,7 +66,7 @@ impl Signals {
                     Err(error) => {
                         let Signal { name, .. } = caught;
                         tracing::warn!(
-                            "cannot wait for {name}: {}; it will end the server at once",
+                            "cannot wait for {name}: {}; it will do what it does to any program",
                             reason(&error)
                         );
                         return false;

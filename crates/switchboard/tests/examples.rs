@@ -27,8 +27,13 @@ struct Server {
 
 impl Example {
     fn start(name: &str, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(example(name))
-            .envs(environment.iter().copied())
+        let mut command = Command::new(example(name));
+        command.envs(environment.iter().copied());
+        Self::run(name, command)
+    }
+
+    fn run(name: &str, mut command: Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -273,6 +278,41 @@ fn chat_drops_nobody_for_many_lines_that_come_at_once() {
     for _ in 0..many {
         assert_eq!(line(&mut ann), format!("{bob_name}: x"));
     }
+}
+
+#[test]
+fn client_connects_sends_all_receives_it_back_and_closes() {
+    let server = Server::start("echo", &[]);
+    // More than one send and one receive take, and the most that one argument holds.
+    let message = "0123456789abcdef".repeat(6000);
+    for message in ["Hello, server!", &message] {
+        let printed = client(&server.address, message).rest();
+        let (connected, length) = (format!("connected to {}", server.address), message.len() + 2);
+        assert_eq!(printed, [&connected, message, &format!("closed after {length} bytes")]);
+    }
+}
+
+#[test]
+fn client_says_so_when_the_server_ends_early_and_when_nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let early = client(&address, "Hello");
+    let mut server = patient(listener.accept().unwrap().0);
+    drop(listener);
+    server.read_exact(&mut [0; 7]).unwrap();
+    drop(server);
+    assert_eq!(early.rest().last().unwrap(), "closed after 0 bytes");
+
+    let refused = Command::new(example("client")).arg(&address).output().unwrap();
+    assert!(!refused.status.success() && refused.stdout.is_empty(), "{refused:?}");
+    assert!(String::from_utf8(refused.stderr).unwrap().contains("ConnectionRefused"));
+}
+
+/// The example `client`, under way.
+fn client(address: &str, message: &str) -> Example {
+    let mut command = Command::new(example("client"));
+    command.args([address, message]);
+    Example::run("client", command)
 }
 
 #[test]

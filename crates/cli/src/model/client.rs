@@ -168,18 +168,26 @@ impl Client {
     /// When to look at it again though nothing came: for a late answer, the idle timeout, the end of a parting.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.stage {
-            Stage::Talking => [self.session.wake(now), self.idle.wake()].into_iter().flatten().min(),
+            Stage::Talking => {
+                // What was due before waits for room, and not for a time.
+                let due = self.session.wake().filter(|wake| *wake > now);
+                [due, self.idle.wake()].into_iter().flatten().min()
+            }
             Stage::Parting { until, .. } => Some(*until),
             Stage::Gone(_) => None,
         }
     }
 
-    /// Takes note of the time.
-    pub(crate) fn look_at_the_clock(&mut self, now: Instant) {
+    /// Takes note of the time. Whether there may be something to say now: it has been idle for too long.
+    pub(crate) fn look_at_the_clock(&mut self, now: Instant) -> bool {
+        let mut is_idle = false;
         if let Stage::Talking = self.stage {
             match self.idle.look(now, || unsent(&self.socket).unwrap_or(0)) {
                 Verdict::GoOn => {}
-                Verdict::EndReading => self.end_reading(now),
+                Verdict::EndReading => {
+                    is_idle = true;
+                    self.end_reading(now);
+                }
                 Verdict::Cancel => self.cancel(Why::Idle),
             }
         }
@@ -198,6 +206,7 @@ impl Client {
             }
             _ => {}
         }
+        is_idle
     }
 
     /// The system says that behind the bytes there is something else, at which a receive stops.
