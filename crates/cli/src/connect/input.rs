@@ -9,9 +9,8 @@ use std::mem;
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use switchboard::spawn_blocking;
 
-use super::operation::Watched;
+use super::operation::{Watched, on_helper};
 
 /// Where the bytes come from.
 pub(super) struct Input {
@@ -54,12 +53,12 @@ impl Input {
                 watched.readable().await?;
             }
             let mut buffer = mem::take(&mut self.buffer);
-            let (read, buffer) = spawn_blocking(move || {
+            let (read, buffer) = on_helper(move || {
                 buffer.resize(MOST, 0);
                 let read = rustix::io::read(io::stdin(), &mut buffer[..]);
                 (read, buffer)
             })
-            .await;
+            .await?;
             self.buffer = buffer;
             match read {
                 Ok(count) => return Ok(&self.buffer[..count]),
