@@ -4,6 +4,7 @@
 //! end, so that what is left in its file is the model itself.
 
 mod buffered;
+mod callbacks;
 mod client;
 mod epoll;
 mod poll;
@@ -17,6 +18,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
+pub(crate) use callbacks::Calls;
 pub(crate) use client::{Client, Step};
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
@@ -36,12 +38,13 @@ pub(crate) enum Model {
     Select,
     Poll,
     Epoll,
+    Callbacks,
     Tasks,
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Polling, Self::Buffered, Self::Select, Self::Poll, Self::Epoll, Self::Tasks];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Polling, Self::Buffered, Self::Select, Self::Poll, Self::Epoll, Self::Callbacks, Self::Tasks];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -50,13 +53,14 @@ impl Model {
             Self::Select => "select",
             Self::Poll => "poll",
             Self::Epoll => "epoll",
+            Self::Callbacks => "callbacks",
             Self::Tasks => "tasks",
         }
     }
 
     /// Whether it runs on an event loop, whose engine can be chosen, and of which there may be several.
     pub(crate) fn has_event_loop(self) -> bool {
-        self == Self::Tasks
+        matches!(self, Self::Callbacks | Self::Tasks)
     }
 
     /// Whether it asks its sockets over and over, perhaps with a pause.
@@ -80,19 +84,20 @@ impl Model {
         let engine = event_loop.engine().name().to_owned();
         let ready = Ready::new(addresses, options, &engine);
         let ready = move || report.listening(&ready);
-        if self.has_event_loop() {
+        if self == Self::Tasks {
             let served = event_loop.block_on(tasks::serve(listeners, options, ready));
             return served.map_err(|error| cannot_go_on(&error))?;
         }
         let descriptors = event_loop.block_on(descriptors(listeners));
-        drop(event_loop);
-        let served = descriptors.and_then(|inner| inner).and_then(|listeners| match self {
-            Self::Polling => polling::serve(listeners, options, ready),
-            Self::Buffered => buffered::serve(listeners, options, ready),
-            Self::Select => select::serve(listeners, options, ready),
-            Self::Poll => poll::serve(listeners, options, ready),
-            Self::Epoll => epoll::serve(listeners, options, ready),
-            Self::Tasks => unreachable!("it has an event loop"),
+        let event_loop = self.has_event_loop().then_some(event_loop);
+        let served = descriptors.and_then(|inner| inner).and_then(|listeners| match (self, event_loop) {
+            (Self::Callbacks, Some(event_loop)) => callbacks::serve(&event_loop, listeners, options, ready),
+            (Self::Polling, _) => polling::serve(listeners, options, ready),
+            (Self::Buffered, _) => buffered::serve(listeners, options, ready),
+            (Self::Select, _) => select::serve(listeners, options, ready),
+            (Self::Poll, _) => poll::serve(listeners, options, ready),
+            (Self::Epoll, _) => epoll::serve(listeners, options, ready),
+            (Self::Callbacks | Self::Tasks, _) => unreachable!("it is served above"),
         });
         served.map_err(|error| cannot_go_on(&error))
     }

@@ -4,12 +4,17 @@
 //! Whatever befalls one client ends that client's connection and nothing else, and is one line in the log.
 
 pub(crate) mod cost;
+pub(crate) mod dealer;
 pub(crate) mod door;
 pub(crate) mod drain;
 pub(crate) mod end;
+pub(crate) mod guest;
+pub(crate) mod hall;
 pub(crate) mod house;
 pub(crate) mod idle;
 pub(crate) mod ledger;
+pub(crate) mod post;
+pub(crate) mod thread;
 
 use std::io;
 use std::process::ExitCode;
@@ -72,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 /// What becomes of a failure: a line in the log. A client that breaks its connection is the world's doing; a panic is a
 /// bug of ours.
-fn tell_of(failure: &Failure) {
+pub(crate) fn tell_of(failure: &Failure) {
     match failure.task() {
         Some(client) if !failure.is_panic() => {
             tracing::warn!("{client} failed: {}", plain(failure.message()));

@@ -32,8 +32,8 @@ pub(super) struct LowServe {
     udp: bool,
 
     /// How to wait for the sockets: polling (ask them in turn), buffered (the same, and listen while answers wait),
-    /// select (be told of up to 1024), poll (of any number), epoll (of those that change), or tasks (a task for each
-    /// client, on an event loop)
+    /// select (be told of up to 1024), poll (of any number), epoll (of those that change), callbacks (an event loop
+    /// calls back), or tasks (a task for each client, on an event loop)
     #[arg(long, value_name = "MODEL", default_value = "tasks")]
     model: String,
 
