@@ -168,11 +168,7 @@ impl Client {
     /// When to look at it again though nothing came: for a late answer, the idle timeout, the end of a parting.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.stage {
-            Stage::Talking => {
-                // What was due before waits for room, and not for a time.
-                let due = self.session.wake().filter(|wake| *wake > now);
-                [due, self.idle.wake()].into_iter().flatten().min()
-            }
+            Stage::Talking => [self.session.wake(now), self.idle.wake()].into_iter().flatten().min(),
             Stage::Parting { until, .. } => Some(*until),
             Stage::Gone(_) => None,
         }
