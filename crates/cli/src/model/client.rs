@@ -174,12 +174,16 @@ impl Client {
         }
     }
 
-    /// Takes note of the time.
-    pub(crate) fn look_at_the_clock(&mut self, now: Instant) {
+    /// Takes note of the time. Whether there may be something to say now: it has been idle for too long.
+    pub(crate) fn look_at_the_clock(&mut self, now: Instant) -> bool {
+        let mut is_idle = false;
         if let Stage::Talking = self.stage {
             match self.idle.look(now, || unsent(&self.socket).unwrap_or(0)) {
                 Verdict::GoOn => {}
-                Verdict::EndReading => self.end_reading(now),
+                Verdict::EndReading => {
+                    is_idle = true;
+                    self.end_reading(now);
+                }
                 Verdict::Cancel => self.cancel(Why::Idle),
             }
         }
@@ -198,6 +202,7 @@ impl Client {
             }
             _ => {}
         }
+        is_idle
     }
 
     /// The system says that behind the bytes there is something else, at which a receive stops.

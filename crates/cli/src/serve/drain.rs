@@ -87,5 +87,5 @@ impl Drain {
     }
 }
 
-/// As in the library.
+/// How long what is still to be said may take, once nothing more is heard; as in the library.
 pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);

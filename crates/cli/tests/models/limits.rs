@@ -41,13 +41,14 @@ fn past_the_limit_a_client_waits_and_is_served_when_another_leaves(model: &Model
 }
 
 fn an_idle_client_is_ended_and_an_active_one_is_not(model: &Model) {
-    let server = model.serve_telling_json(&["--idle-timeout", "400ms"]);
+    let server = model.serve_telling_json(&["--idle-timeout", "400ms", "--service", "line"]);
     let idle = server.connect();
-    assert_echoes(&idle, b"hello");
+    expect(&idle, WELCOME);
+    (&idle).write_all(b"half a line").unwrap();
     let begun = Instant::now();
     let end = || {
-        // In good order: whatever it was sent before would be read.
-        assert_ends_after(&idle, b"");
+        // In good order, as if it had ended its side: what was still to be said is said.
+        assert_ends_after(&idle, b"Echo: half a line\r\n");
         begun.elapsed()
     };
     let took = if model.one_at_a_time {
@@ -70,10 +71,12 @@ fn an_idle_client_is_ended_and_an_active_one_is_not(model: &Model) {
 }
 
 /// Says something now and then, for three times the idle timeout.
-fn be_active(client: &TcpStream) {
+fn be_active(mut client: &TcpStream) {
+    expect(client, WELCOME);
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(1200) {
-        assert_echoes(client, b"busy");
+        client.write_all(b"busy\n").unwrap();
+        expect(client, b"Echo: busy\r\n");
         thread::sleep(Duration::from_millis(20));
     }
 }
@@ -149,3 +152,5 @@ fn assert_being_full_costs_little(server: &Server) {
         None => eprintln!("skipped: this system does not tell the processor time of a process"),
     }
 }
+
+const WELCOME: &[u8] = b"Welcome! Every line you send comes back.\r\n";
