@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use client::{Client, Peer, connect, read_in_time, reset, run};
 use rustix::fs::{OFlags, fcntl_getfl};
-use server::{DEADLINE, Server, assert_ends_after, on_every_engine, pattern};
+use server::{Server, assert_ends_after, on_every_engine, pattern};
 
 on_every_engine!(
     megabytes_go_both_ways_at_once_and_none_is_changed,
@@ -169,13 +169,11 @@ fn inherited_descriptors_stay_as_they_are(engine: &str) {
     let pipes = (input_reader.try_clone().unwrap().into(), output_writer.try_clone().unwrap().into());
     let (ours, theirs) = UnixStream::pair().unwrap();
     let sockets = (theirs.try_clone().unwrap().into(), theirs.try_clone().unwrap().into());
-    ours.set_read_timeout(Some(DEADLINE)).unwrap();
-    drop((input_reader, output_writer));
-    let (mut ours_too, mut theirs) = (ours.try_clone().unwrap(), Some(theirs));
+    drop((input_reader, output_writer, theirs));
+    let mut ours_too = ours.try_clone().unwrap();
 
     let arguments = [address.as_str(), "--engine", engine];
     assert_stay_as_they_are(&arguments, &pipes, &mut input, &mut output);
-    drop(theirs.take());
     assert_stay_as_they_are(&arguments, &sockets, &mut &ours, &mut ours_too);
 }
 

@@ -36,10 +36,10 @@ impl Queue {
         self.give_now(bytes);
     }
 
-    /// The same for answers to the peer, which have some more room: who waits for our answer before it reads what we sent
-    /// is not waited for in turn.
-    pub(super) async fn give_answer(&self, bytes: &[u8]) {
-        poll_fn(|cx| self.poll(cx, |state| state.bytes.len() < ROOM_FOR_ANSWERS)).await;
+    /// The same for what has some more room, since others wait for it: answers to a peer that reads nothing before it has
+    /// them, and what a person types while the peer fills the screen.
+    pub(super) async fn give_urgent(&self, bytes: &[u8]) {
+        poll_fn(|cx| self.poll(cx, |state| state.bytes.len() < URGENT_ROOM)).await;
         self.give_now(bytes);
     }
 
@@ -119,4 +119,4 @@ impl State {
 /// How many bytes make who gives wait.
 const ROOM: usize = 256 << 10;
 
-const ROOM_FOR_ANSWERS: usize = 4 * ROOM;
+const URGENT_ROOM: usize = 4 * ROOM;

@@ -322,7 +322,7 @@ impl Session<'_> {
     /// Sends what the peer wants to hear before it goes on.
     async fn answer(&self, wire: &[u8]) {
         if !wire.is_empty() {
-            self.wire.give_answer(wire).await;
+            self.wire.give_urgent(wire).await;
             let dump = self.codec.borrow_mut().show_sent(wire);
             self.show(&dump).await;
         }
