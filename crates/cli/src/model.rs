@@ -3,9 +3,13 @@
 //! Every one carries the same conversations ([`Session`](crate::session::Session)) with the same limits and the same
 //! end, so that what is left in its file is the model itself.
 
+mod blocking;
 mod client;
+mod connection;
 mod polling;
+mod talk;
 mod tasks;
+mod watcher;
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -25,15 +29,17 @@ use crate::serve::{Options, cannot_go_on};
 /// Which model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Model {
+    Blocking,
     Polling,
     Tasks,
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 2] = [Self::Polling, Self::Tasks];
+    pub(crate) const ALL: [Self; 3] = [Self::Blocking, Self::Polling, Self::Tasks];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Blocking => "blocking",
             Self::Polling => "polling",
             Self::Tasks => "tasks",
         }
@@ -47,6 +53,11 @@ impl Model {
     /// Whether it asks its sockets over and over, perhaps with a pause.
     pub(crate) fn polls(self) -> bool {
         self == Self::Polling
+    }
+
+    /// Whether its sockets block.
+    pub(crate) fn blocks(self) -> bool {
+        self == Self::Blocking
     }
 
     /// Serves until a signal.
@@ -72,6 +83,7 @@ impl Model {
         let descriptors = event_loop.block_on(descriptors(listeners));
         drop(event_loop);
         let served = descriptors.and_then(|inner| inner).and_then(|listeners| match self {
+            Self::Blocking => blocking::serve(listeners, options, ready),
             Self::Polling => polling::serve(listeners, options, ready),
             Self::Tasks => unreachable!("it has an event loop"),
         });

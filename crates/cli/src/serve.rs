@@ -9,6 +9,7 @@ pub(crate) mod drain;
 pub(crate) mod end;
 pub(crate) mod house;
 pub(crate) mod ledger;
+pub(crate) mod reception;
 
 use std::io;
 use std::process::ExitCode;
@@ -41,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) faults: Faults,
     pub(crate) read_size: usize,
     pub(crate) limit: Option<usize>,
+    /// Of a model that blocks: how long to wait for somebody while nobody is served.
+    pub(crate) accept_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     /// Between two rounds of a model that polls.
     pub(crate) pause: Option<Duration>,
