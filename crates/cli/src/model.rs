@@ -9,6 +9,7 @@ mod connection;
 mod polling;
 mod talk;
 mod tasks;
+mod threads;
 mod watcher;
 
 use std::io;
@@ -30,16 +31,18 @@ use crate::serve::{Options, cannot_go_on};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Model {
     Blocking,
+    Threads,
     Polling,
     Tasks,
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 3] = [Self::Blocking, Self::Polling, Self::Tasks];
+    pub(crate) const ALL: [Self; 4] = [Self::Blocking, Self::Threads, Self::Polling, Self::Tasks];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Blocking => "blocking",
+            Self::Threads => "threads",
             Self::Polling => "polling",
             Self::Tasks => "tasks",
         }
@@ -57,7 +60,7 @@ impl Model {
 
     /// Whether its sockets block.
     pub(crate) fn blocks(self) -> bool {
-        self == Self::Blocking
+        matches!(self, Self::Blocking | Self::Threads)
     }
 
     /// Serves until a signal.
@@ -84,6 +87,7 @@ impl Model {
         drop(event_loop);
         let served = descriptors.and_then(|inner| inner).and_then(|listeners| match self {
             Self::Blocking => blocking::serve(listeners, options, ready),
+            Self::Threads => threads::serve(listeners, options, ready),
             Self::Polling => polling::serve(listeners, options, ready),
             Self::Tasks => unreachable!("it has an event loop"),
         });

@@ -19,6 +19,7 @@ use server::{DEADLINE, Server, assert_echoes, assert_ends_after, fill};
 macro_rules! on_every_model_that_blocks {
     ($($body:ident),+ $(,)?) => {
         mod blocking { $(#[test] fn $body() { super::$body("blocking"); })+ }
+        mod threads { $(#[test] fn $body() { super::$body("threads"); })+ }
     };
 }
 
@@ -49,6 +50,25 @@ fn on_blocking_the_second_client_waits_and_explain_says_for_whom() {
     server.wait_for_log(&format!("explain: {} was taken from the queue, having waited for ", name(&second)));
     assert_ends_after(&second, HELLO);
     assert!(begun.elapsed() >= Duration::from_secs(1), "both at once, after {:?}", begun.elapsed());
+}
+
+#[test]
+fn on_threads_the_second_client_waits_for_nobody() {
+    for model in ["threads"] {
+        // A busy machine may need several goes.
+        let in_time = (0..5).any(|_| {
+            let server = start(model, &["--service", "hello", "--delay", "1s"]);
+            let begun = Instant::now();
+            let clients = [server.connect(), server.connect()];
+            for client in &clients {
+                assert_ends_after(client, HELLO);
+            }
+            let took = begun.elapsed();
+            assert!(took >= Duration::from_secs(1), "{model}: took only {took:?}");
+            took < Duration::from_millis(1900)
+        });
+        assert!(in_time, "{model}: one has waited for the other");
+    }
 }
 
 #[test]

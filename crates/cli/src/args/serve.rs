@@ -31,7 +31,8 @@ pub(super) struct LowServe {
     #[arg(long)]
     udp: bool,
 
-    /// How to wait for the sockets: blocking (one client at a time), polling (ask them in turn), or tasks (a task for each client, on an event loop)
+    /// How to wait for the sockets: blocking (one client at a time), threads (one for each client),
+    /// polling (ask them in turn), or tasks (a task for each client, on an event loop)
     #[arg(long, value_name = "MODEL", default_value = "tasks")]
     model: String,
 
@@ -156,7 +157,7 @@ fn check(options: &Options) -> Result<(), Error> {
     }
     if !model.blocks() && options.accept_timeout.is_some() {
         return Err(Error::wrong_use(format_args!(
-            "--accept-timeout: the model {name} does not block in accept; give --model blocking"
+            "--accept-timeout: the model {name} does not block in accept; give --model blocking or threads"
         )));
     }
     if options.udp && !service.fits_datagrams() {
