@@ -4,9 +4,11 @@
 //! end, so that what is left in its file is the model itself.
 
 mod blocking;
+mod child;
 mod client;
 mod connection;
 mod polling;
+mod processes;
 mod talk;
 mod tasks;
 mod threads;
@@ -16,6 +18,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
+pub(crate) use child::serve as serve_as_child;
 pub(crate) use client::Client;
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
@@ -32,17 +35,20 @@ use crate::serve::{Options, cannot_go_on};
 pub(crate) enum Model {
     Blocking,
     Threads,
+    Processes,
     Polling,
     Tasks,
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 4] = [Self::Blocking, Self::Threads, Self::Polling, Self::Tasks];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Blocking, Self::Threads, Self::Processes, Self::Polling, Self::Tasks];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Blocking => "blocking",
             Self::Threads => "threads",
+            Self::Processes => "processes",
             Self::Polling => "polling",
             Self::Tasks => "tasks",
         }
@@ -60,7 +66,7 @@ impl Model {
 
     /// Whether its sockets block.
     pub(crate) fn blocks(self) -> bool {
-        matches!(self, Self::Blocking | Self::Threads)
+        matches!(self, Self::Blocking | Self::Threads | Self::Processes)
     }
 
     /// Serves until a signal.
@@ -88,6 +94,7 @@ impl Model {
         let served = descriptors.and_then(|inner| inner).and_then(|listeners| match self {
             Self::Blocking => blocking::serve(listeners, options, ready),
             Self::Threads => threads::serve(listeners, options, ready),
+            Self::Processes => processes::serve(listeners, options, ready),
             Self::Polling => polling::serve(listeners, options, ready),
             Self::Tasks => unreachable!("it has an event loop"),
         });

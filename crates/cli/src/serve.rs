@@ -24,7 +24,7 @@ use crate::error::{Error, plain, reason};
 use crate::explain::Explain;
 use crate::faults::Faults;
 use crate::limits;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::report::Report;
 use crate::service::Service;
 use crate::session::Opening;
@@ -52,6 +52,8 @@ pub(crate) struct Options {
     pub(crate) engine: Choice,
     pub(crate) explain: Explain,
     pub(crate) json: bool,
+    /// This is a process of the model processes, for one client.
+    pub(crate) child: bool,
 }
 
 impl Options {
@@ -64,6 +66,9 @@ impl Options {
 
 /// Serves until a signal, and says how it ended.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
+    if options.child {
+        return model::serve_as_child(options);
+    }
     limits::raise_descriptors();
     let event_loop = EventLoop::with(options.engine.open()?);
     event_loop.on_failure(tell_of);

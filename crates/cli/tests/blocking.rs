@@ -20,6 +20,7 @@ macro_rules! on_every_model_that_blocks {
     ($($body:ident),+ $(,)?) => {
         mod blocking { $(#[test] fn $body() { super::$body("blocking"); })+ }
         mod threads { $(#[test] fn $body() { super::$body("threads"); })+ }
+        mod processes { $(#[test] fn $body() { super::$body("processes"); })+ }
     };
 }
 
@@ -53,8 +54,8 @@ fn on_blocking_the_second_client_waits_and_explain_says_for_whom() {
 }
 
 #[test]
-fn on_threads_the_second_client_waits_for_nobody() {
-    for model in ["threads"] {
+fn on_threads_and_processes_the_second_client_waits_for_nobody() {
+    for model in ["threads", "processes"] {
         // A busy machine may need several goes.
         let in_time = (0..5).any(|_| {
             let server = start(model, &["--service", "hello", "--delay", "1s"]);

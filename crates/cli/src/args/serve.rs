@@ -31,7 +31,7 @@ pub(super) struct LowServe {
     #[arg(long)]
     udp: bool,
 
-    /// How to wait for the sockets: blocking (one client at a time), threads (one for each client),
+    /// How to wait for the sockets: blocking (one client at a time), threads (one for each client), processes (the same),
     /// polling (ask them in turn), or tasks (a task for each client, on an event loop)
     #[arg(long, value_name = "MODEL", default_value = "tasks")]
     model: String,
@@ -93,6 +93,10 @@ pub(super) struct LowServe {
     #[arg(long)]
     json: bool,
 
+    /// What the model processes tells its processes.
+    #[arg(long, hide = true)]
+    child: bool,
+
     /// Log more on stderr: -v connections, -vv everything
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
@@ -121,6 +125,7 @@ impl LowServe {
             engine: self.engine.parse::<Choice>()?,
             explain: Explain(self.explain),
             json: self.json,
+            child: self.child,
         };
         check(&options)?;
         Ok(Command::Serve { options, verbosity: self.verbose })
@@ -157,7 +162,7 @@ fn check(options: &Options) -> Result<(), Error> {
     }
     if !model.blocks() && options.accept_timeout.is_some() {
         return Err(Error::wrong_use(format_args!(
-            "--accept-timeout: the model {name} does not block in accept; give --model blocking or threads"
+            "--accept-timeout: the model {name} does not block in accept; give --model blocking, threads or processes"
         )));
     }
     if options.udp && !service.fits_datagrams() {

@@ -136,6 +136,11 @@ impl Server {
         prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("a limit can be lowered");
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the server runs");
     }
