@@ -17,6 +17,7 @@ mod expect;
 mod hex;
 mod history;
 mod input;
+mod job_control;
 mod keys;
 mod link;
 mod menu;

@@ -4,11 +4,18 @@
 //! Whatever befalls one client ends that client's connection and nothing else, and is one line in the log.
 
 pub(crate) mod cost;
+pub(crate) mod dealer;
 pub(crate) mod door;
 pub(crate) mod drain;
 pub(crate) mod end;
+pub(crate) mod guest;
+pub(crate) mod hall;
 pub(crate) mod house;
+pub(crate) mod idle;
 pub(crate) mod ledger;
+pub(crate) mod post;
+pub(crate) mod reception;
+pub(crate) mod thread;
 
 use std::io;
 use std::process::ExitCode;
@@ -23,7 +30,7 @@ use crate::error::{Error, plain, reason};
 use crate::explain::Explain;
 use crate::faults::Faults;
 use crate::limits;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::report::Report;
 use crate::service::Service;
 use crate::session::Opening;
@@ -41,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) faults: Faults,
     pub(crate) read_size: usize,
     pub(crate) limit: Option<usize>,
+    /// Of a model that blocks: how long to wait for somebody while nobody is served.
+    pub(crate) accept_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     /// Between two rounds of a model that polls.
     pub(crate) pause: Option<Duration>,
@@ -49,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) engine: Choice,
     pub(crate) explain: Explain,
     pub(crate) json: bool,
+    /// This is a process of the model processes, for one client.
+    pub(crate) child: bool,
 }
 
 impl Options {
@@ -61,6 +72,9 @@ impl Options {
 
 /// Serves until a signal, and says how it ended.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
+    if options.child {
+        return model::serve_as_child(options);
+    }
     limits::raise_descriptors();
     let event_loop = EventLoop::with(options.engine.open()?);
     event_loop.on_failure(tell_of);
@@ -71,7 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 
 /// What becomes of a failure: a line in the log. A client that breaks its connection is the world's doing; a panic is a
 /// bug of ours.
-fn tell_of(failure: &Failure) {
+pub(crate) fn tell_of(failure: &Failure) {
     match failure.task() {
         Some(client) if !failure.is_panic() => {
             tracing::warn!("{client} failed: {}", plain(failure.message()));

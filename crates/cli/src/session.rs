@@ -148,10 +148,10 @@ impl Session {
         self.waiting >= BOUND
     }
 
-    /// When something may be sent, if something waits that may not be sent now.
-    pub(crate) fn wake(&self) -> Option<Instant> {
+    /// When something may be sent that may not be sent yet. What is due already waits for room, and for no time.
+    pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         let due = self.messages.front()?.due;
-        due.max(self.pace.as_ref().and_then(|pace| pace.wake()))
+        due.max(self.pace.as_ref().and_then(|pace| pace.wake())).filter(|wake| *wake > now)
     }
 
     /// Whether it is over, and how.

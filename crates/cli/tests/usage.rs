@@ -223,10 +223,14 @@ fn with_no_command_the_help_is_given_and_the_use_is_wrong() {
 
 #[test]
 fn help_has_examples_and_version_a_number() {
-    for arguments in ["--help", "serve --help"] {
+    for (arguments, example) in [
+        ("--help", "\n  switchboard connect 127.0.0.1 8000 "),
+        ("serve --help", "\n  telnet 127.0.0.1 8000 "),
+        ("connect --help", "\n  switchboard connect localhost 8000 <big.bin >back.bin\n"),
+    ] {
         let ended = run(arguments);
         assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)));
-        assert!(ended.stdout.contains("\n  telnet 127.0.0.1 8000 "), "{}", ended.stdout);
+        assert!(ended.stdout.contains(example), "{}", ended.stdout);
     }
     let ended = run("--version");
     assert_eq!(ended.stdout, concat!("switchboard ", env!("CARGO_PKG_VERSION"), "\n"));

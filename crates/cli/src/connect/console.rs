@@ -30,16 +30,16 @@ pub(super) enum Deed {
 }
 
 impl Console {
-    /// Takes the terminal, if there is one.
-    pub(super) fn open() -> Option<Self> {
+    /// Takes the terminal.
+    pub(super) fn open() -> Self {
         let console = Self {
-            terminal: Terminal::open()?,
+            terminal: Terminal::open(),
             editor: RefCell::default(),
             by_character: Cell::new(false),
             menu_is_open: Cell::new(false),
         };
         console.resized();
-        Some(console)
+        console
     }
 
     /// Takes in what was typed; what has to be shown for it is appended to `screen`.

@@ -234,3 +234,102 @@ const LONGEST: usize = 64 << 10;
 const NARROWEST: usize = 10;
 
 const BELL: u8 = 7;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a terminal of so many columns shows in its last rows, given what it was sent.
+    fn rows(sent: &[u8]) -> Vec<String> {
+        let mut glass = Glass { rows: vec![Vec::new()], column: 0 };
+        Parser::new().advance(&mut glass, sent);
+        glass.rows.iter().map(|row| row.iter().collect::<String>().trim_end().to_owned()).collect()
+    }
+
+    /// Just enough of a terminal for what the editor sends.
+    struct Glass {
+        rows: Vec<Vec<char>>,
+        column: usize,
+    }
+
+    impl Perform for Glass {
+        fn print(&mut self, c: char) {
+            let row = self.rows.last_mut().unwrap();
+            row.resize(row.len().max(self.column + 1), ' ');
+            row[self.column] = c;
+            self.column += 1;
+        }
+
+        fn execute(&mut self, byte: u8) {
+            match byte {
+                b'\r' => self.column = 0,
+                b'\n' => self.rows.push(Vec::new()),
+                _ => {}
+            }
+        }
+
+        fn csi_dispatch(&mut self, params: &vte::Params, _: &[u8], _: bool, action: char) {
+            let count = params.iter().next().map_or(0, |param| usize::from(param[0]));
+            match action {
+                'C' => self.column += count,
+                'D' => self.column -= count,
+                'K' => self.rows.last_mut().unwrap().truncate(self.column),
+                'm' => {}
+                other => panic!("an editor of one row has no use for {other:?}"),
+            }
+        }
+    }
+
+    fn editor(columns: u16) -> (Editor, Vec<u8>) {
+        let mut editor = Editor::default();
+        editor.resize(columns);
+        (editor, Vec::new())
+    }
+
+    #[test]
+    fn the_line_stays_below_what_the_peer_says() {
+        let (mut editor, mut screen) = editor(80);
+        editor.show(b"Welcome\r\n", &mut screen);
+        editor.type_keys(b"hal", &mut screen);
+        editor.show(b"news", &mut screen);
+        assert_eq!(rows(&screen), ["Welcome", "newshal"]);
+        editor.show(b" and more\r\n> ", &mut screen);
+        assert_eq!(rows(&screen), ["Welcome", "news and more", "> hal"]);
+        let typed = editor.type_keys(b"f\r", &mut screen);
+        assert_eq!(typed, [Typed::Line("half".to_owned())]);
+        editor.show(b"ok\r\n", &mut screen);
+        assert_eq!(rows(&screen), ["Welcome", "news and more", "> half", "ok", ""]);
+    }
+
+    #[test]
+    fn a_line_longer_than_the_row_is_seen_through_a_window_with_the_cursor_in_it() {
+        let (mut editor, mut screen) = editor(20);
+        editor.show(b"\x1b[1mname\x1b[0m: ", &mut screen);
+        editor.type_keys(b"abcdefghijklmnopqrstuvwxyz", &mut screen);
+        assert_eq!(rows(&screen), ["name: nopqrstuvwxyz"]);
+        editor.type_keys(b"\x01", &mut screen);
+        assert_eq!(rows(&screen), ["name: abcdefghijklm"]);
+        editor.type_keys(b"_", &mut screen);
+        assert_eq!(rows(&screen), ["name: _abcdefghijkl"]);
+        let typed = editor.type_keys(b"\r", &mut screen);
+        assert_eq!(typed, [Typed::Line("_abcdefghijklmnopqrstuvwxyz".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_hidden_is_neither_drawn_nor_kept() {
+        let (mut editor, mut screen) = editor(80);
+        editor.hide(true, &mut screen);
+        let typed = editor.type_keys(b"sesame\r", &mut screen);
+        assert_eq!((typed, rows(&screen)), (vec![Typed::Line("sesame".to_owned())], vec![String::new(); 2]));
+        editor.hide(false, &mut screen);
+        editor.type_keys(b"\x1b[A", &mut screen);
+        assert_eq!(rows(&screen), ["", ""]);
+    }
+
+    #[test]
+    fn ctrl_d_ends_only_an_empty_line() {
+        let (mut editor, mut screen) = editor(80);
+        assert_eq!(editor.type_keys(b"x\x04\x01\x04", &mut screen), []);
+        assert_eq!(editor.type_keys(b"\x04", &mut screen), [Typed::End]);
+    }
+}

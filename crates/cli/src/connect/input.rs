@@ -1,17 +1,16 @@
 //! stdin: what is to be sent.
 //!
 //! It may be shared with others, who may take from it what was there a moment ago. So the loop only hears that there is
-//! something, and the read itself, which might wait after all, is done on a helper thread. Nothing is read before it is
-//! wanted: what the peer's end leaves unread stays there for who comes after us, a shell script for one.
+//! something, and the read itself, which might wait after all, is done on a helper thread. No more is read than there is
+//! room for on its way to the peer: the rest stays there for who comes after us, such as a loop of the shell's.
 
 use std::io::{self, IsTerminal};
 use std::mem;
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use switchboard::spawn_blocking;
 
-use super::operation::Watched;
+use super::operation::{Watched, on_helper};
 
 /// Where the bytes come from.
 pub(super) struct Input {
@@ -54,12 +53,12 @@ impl Input {
                 watched.readable().await?;
             }
             let mut buffer = mem::take(&mut self.buffer);
-            let (read, buffer) = spawn_blocking(move || {
+            let (read, buffer) = on_helper(move || {
                 buffer.resize(MOST, 0);
                 let read = rustix::io::read(io::stdin(), &mut buffer[..]);
                 (read, buffer)
             })
-            .await;
+            .await?;
             self.buffer = buffer;
             match read {
                 Ok(count) => return Ok(&self.buffer[..count]),

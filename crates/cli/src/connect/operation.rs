@@ -1,7 +1,8 @@
 //! An operation of the engine as a future, for what `net` has no name for: descriptors that are
-//! not ours, and datagrams to one peer.
+//! not ours, datagrams to one peer, and work for a helper thread that may not be had.
 
 use std::io;
+use std::panic::resume_unwind;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -32,6 +33,17 @@ impl Watched {
 /// Does an operation.
 pub(super) async fn operation(op: Op) -> io::Result<Done> {
     Operation { op: Some(op), ticket: None }.await.map_err(io::Error::from)
+}
+
+/// Does on a helper thread what could block.
+pub(super) async fn on_helper<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> io::Result<T> {
+    match operation(Op::Call { work: Box::new(move || Box::new(work())) }).await? {
+        Done::Called { outcome: Ok(output) } => {
+            Ok(*output.downcast().expect("a call hands back what its work returned"))
+        }
+        Done::Called { outcome: Err(panic) } => resume_unwind(panic),
+        other => unreachable!("a call was answered with {other:?}"),
+    }
 }
 
 /// One operation.

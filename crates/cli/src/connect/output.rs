@@ -8,10 +8,9 @@ use std::io;
 
 use rustix::fs::{FileType, fstat};
 use rustix::io::Errno;
-use switchboard::spawn_blocking;
 use switchboard_selector::{Interest, ready};
 
-use super::operation::Watched;
+use super::operation::{Watched, on_helper};
 use super::queue::Queue;
 use super::traffic::Traffic;
 use crate::stop::{First, first};
@@ -21,7 +20,7 @@ pub(super) async fn print(queue: &Queue, traffic: &Traffic) -> io::Result<()> {
     let printing = async {
         let mut spare = Vec::new();
         while let Some(bytes) = queue.take(spare).await {
-            spare = spawn_blocking(move || write_all(&bytes).map(|()| bytes)).await?;
+            spare = on_helper(move || write_all(&bytes).map(|()| bytes)).await??;
             traffic.note_alive();
         }
         Ok(())

@@ -5,11 +5,12 @@ use std::future::poll_fn;
 use std::task::{Poll, Waker};
 use std::time::Instant;
 
-use switchboard::sleep_until;
+use switchboard::{sleep_until, timeout};
 
 use super::expect::{Next, Run, Script};
 use super::session::Session;
 use super::traffic::now;
+use crate::outlet::PATIENCE;
 use crate::stop::first;
 
 /// A script under way.
@@ -76,7 +77,11 @@ impl Session<'_> {
                 Next::Send(bytes) => self.say(&bytes).await,
                 Next::CloseWrite => self.end_sending().await,
                 Next::WaitUntil(moment) => script.wait(moment).await,
-                Next::Mismatch(what) => return Err(what),
+                Next::Mismatch(what) => {
+                    // What came instead is printed, if somebody reads it.
+                    timeout(PATIENCE, self.screen.idle()).await.ok();
+                    return Err(what);
+                }
                 Next::Done => {
                     self.flush().await;
                     return Ok(());

@@ -19,6 +19,7 @@ use super::console::Console;
 use super::ending::Ending;
 use super::expect::Script;
 use super::input::{Input, Kind};
+use super::job_control::JobControl;
 use super::link::{Link, Receiver, Sender};
 use super::output::print;
 use super::queue::Queue;
@@ -26,7 +27,7 @@ use super::script::Scripted;
 use super::traffic::Traffic;
 use super::{Options, Transport, telnet};
 use crate::error::{Error, reason};
-use crate::stop::{First, Latch, Signal, Signals, first};
+use crate::stop::{First, Latch, Signals, first};
 
 /// Carries bytes until it is over.
 pub(super) async fn run(
@@ -37,8 +38,10 @@ pub(super) async fn run(
 ) -> Result<ExitCode, Error> {
     let input = Input::open()
         .map_err(|error| Error::refused(format_args!("cannot watch stdin: {}", reason(&error))))?;
-    let session = Session::new(options, input.kind(), script);
-    let ending = session.run(link, input, signals).await;
+    let job_control = if script.is_none() { JobControl::catch().await } else { None };
+    let console = job_control.is_some().then(Console::open);
+    let session = Session::new(options, input.kind(), script, console);
+    let ending = session.run(link, input, signals, job_control).await;
     let Session { console, traffic, .. } = session;
     // What follows is for a terminal as it was.
     drop(console);
@@ -79,8 +82,7 @@ enum Received {
 }
 
 impl<'a> Session<'a> {
-    fn new(options: &'a Options, kind: Kind, script: Option<Script>) -> Self {
-        let console = if script.is_none() { Console::open() } else { None };
+    fn new(options: &'a Options, kind: Kind, script: Option<Script>, console: Option<Console>) -> Self {
         let terminal = console.as_ref().map(|console| {
             let (columns, rows) = console.resized();
             telnet::Terminal { name: std::env::var("TERM").unwrap_or_default(), columns, rows }
@@ -99,18 +101,28 @@ impl<'a> Session<'a> {
         }
     }
 
-    async fn run(&self, link: Link, input: Input, mut signals: Signals) -> Ending {
-        let stopped = first(signals.next(), self.hung_up());
+    async fn run(
+        &self,
+        link: Link,
+        input: Input,
+        mut signals: Signals,
+        job_control: Option<JobControl>,
+    ) -> Ending {
+        let hung_up = async {
+            match (job_control, &self.console) {
+                (Some(job_control), Some(console)) => job_control.follow(self, console).await,
+                _ => pending().await,
+            }
+        };
+        let stopped = first(signals.next(), hung_up);
         let given_up = first(self.quit.clone().opened(), self.traffic.idle_for(self.options.idle_timeout));
-        let over = first(stopped, given_up);
-        match first(over, first(self.carry(link, input), self.follow_terminal())).await {
+        match first(first(stopped, given_up), self.carry(link, input)).await {
             First::One(First::One(First::One(signal) | First::Other(signal))) => Ending::Signal(signal),
             First::One(First::Other(First::One(()))) => Ending::Quit,
             First::One(First::Other(First::Other(()))) => {
                 Ending::Idle(self.options.idle_timeout.unwrap_or_default())
             }
-            First::Other(First::One(ending)) => ending,
-            First::Other(First::Other(never)) => match never {},
+            First::Other(ending) => ending,
         }
     }
 
@@ -222,7 +234,7 @@ impl<'a> Session<'a> {
                     }
                     codec.show_received(&bytes, text)
                 };
-                self.put(&reply).await;
+                self.answer(&reply).await;
                 reply.clear();
                 self.show(&shown).await;
                 if let Some(console) = &self.console {
@@ -281,30 +293,6 @@ impl<'a> Session<'a> {
             },
         }
     }
-
-    /// A terminal that is gone ends us. Without one that is nobody's business: `nohup` asks for no less.
-    async fn hung_up(&self) -> Signal {
-        if self.console.is_none() {
-            return pending().await;
-        }
-        Signals::catch_these(&[HANGUP, QUIT]).await.next().await
-    }
-
-    /// Does what a terminal asks of a program: stop, go on, and look at its size again.
-    async fn follow_terminal(&self) -> Infallible {
-        let Some(console) = &self.console else { return pending().await };
-        let [stop, go_on, resized] = job_control();
-        let mut signals = Signals::catch_these(&[stop, go_on, resized]).await;
-        loop {
-            match signals.next().await {
-                signal if signal == stop => console.suspend(),
-                signal if signal == go_on => console.resume(),
-                _ => {}
-            }
-            let wire = self.codec.borrow_mut().resized(console.resized());
-            self.put(&wire).await;
-        }
-    }
 }
 
 /// What the directions do to each other.
@@ -329,6 +317,15 @@ impl Session<'_> {
         }
         let dump = self.codec.borrow_mut().show_sent(wire);
         self.show(&dump).await;
+    }
+
+    /// Sends what the peer wants to hear before it goes on.
+    async fn answer(&self, wire: &[u8]) {
+        if !wire.is_empty() {
+            self.wire.give_urgent(wire).await;
+            let dump = self.codec.borrow_mut().show_sent(wire);
+            self.show(&dump).await;
+        }
     }
 
     pub(super) async fn end_sending(&self) {
@@ -361,6 +358,12 @@ impl Session<'_> {
         self.show(format!("[{line}]\r\n").as_bytes()).await;
     }
 
+    /// The terminal may have another size.
+    pub(super) async fn resized(&self, console: &Console) {
+        let wire = self.codec.borrow_mut().resized(console.resized());
+        self.put(&wire).await;
+    }
+
     /// Does as the peer would have it.
     pub(super) async fn adapt(&self, console: &Console) {
         let wanted = match &self.codec.borrow().telnet {
@@ -377,21 +380,6 @@ impl Session<'_> {
         }
     }
 }
-
-/// Their numbers differ from system to system.
-fn job_control() -> [Signal; 3] {
-    use rustix::process::Signal as System;
-    [(System::TSTP, "SIGTSTP"), (System::CONT, "SIGCONT"), (System::WINCH, "SIGWINCH")].map(
-        |(signal, name)| Signal {
-            number: signal.as_raw().try_into().expect("signals have small numbers"),
-            name,
-        },
-    )
-}
-
-/// The same numbers on every Unix (POSIX, kill(1)).
-const HANGUP: Signal = Signal { number: 1, name: "SIGHUP" };
-const QUIT: Signal = Signal { number: 3, name: "SIGQUIT" };
 
 /// How long stdin may be silent when the peer has ended, and the peer of datagrams when stdin has.
 const QUIET: Duration = Duration::from_secs(1);

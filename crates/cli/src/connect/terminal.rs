@@ -31,14 +31,16 @@ pub(super) enum Mode {
 }
 
 impl Terminal {
-    /// Takes it, if there is one for what is typed and for what is shown.
-    pub(super) fn open() -> Option<Self> {
-        if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
-            return None;
-        }
+    /// Whether there is one for what is typed and for what is shown.
+    pub(super) fn is_there() -> bool {
+        io::stdin().is_terminal() && io::stdout().is_terminal()
+    }
+
+    /// Takes it.
+    pub(super) fn open() -> Self {
         let terminal = Self { mode: Cell::new(Mode::Line), found: RefCell::default() };
         terminal.apply();
-        Some(terminal)
+        terminal
     }
 
     pub(super) fn set(&self, mode: Mode) {
@@ -91,8 +93,9 @@ impl Drop for Terminal {
     }
 }
 
+/// Or whether it is a terminal that no shell shares out, where there is no background.
 fn is_in_foreground() -> bool {
-    tcgetpgrp(io::stdin()).is_ok_and(|group| group == getpgrp())
+    tcgetpgrp(io::stdin()).map_or(true, |group| group == getpgrp())
 }
 
 fn changed(mut modes: Termios, mode: Mode) -> Termios {

@@ -18,6 +18,7 @@ use switchboard_selector::{Interest, unsent};
 
 use crate::error::reason;
 use crate::explain::Explain;
+use crate::serve::idle::{Idle, Verdict};
 use crate::serve::ledger::{Gone, Visit};
 use crate::session::{End, Session};
 
@@ -27,9 +28,7 @@ pub(crate) struct Client {
     peer: Address,
     session: Session,
     since: Instant,
-    /// When a byte last went either way.
-    active: Instant,
-    idle_timeout: Option<Duration>,
+    idle: Idle,
     stage: Stage,
     /// The system says that nothing comes or goes any more.
     hung_up: bool,
@@ -83,8 +82,7 @@ impl Client {
             peer,
             session,
             since: now,
-            active: now,
-            idle_timeout,
+            idle: Idle::new(idle_timeout, now),
             stage,
             hung_up,
             short_tells_nothing,
@@ -124,7 +122,7 @@ impl Client {
         let mut byte = [0];
         // Whatever is wrong with the connection, the next receive or send will say.
         if matches!(recv(&self.socket, &mut byte, RecvFlags::OOB), Ok((_, 1))) {
-            self.active = now;
+            self.idle.interrupt(now);
             let (peer, [byte]) = (&self.peer, byte);
             tracing::info!("{peer} sent the urgent byte {byte}");
             self.explain.tell(|| format!("{peer} sent the urgent byte {byte}, beside the stream; it stays"));
@@ -144,7 +142,7 @@ impl Client {
             Ok(count) => {
                 let (all, was_full) = (bytes.len(), self.session.is_full());
                 self.session.sent(count);
-                self.active = now;
+                self.idle.interrupt(now);
                 self.tell_of_room(count, all, was_full);
                 self.settle(now);
             }
@@ -170,24 +168,27 @@ impl Client {
     /// When to look at it again though nothing came: for a late answer, the idle timeout, the end of a parting.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         match &self.stage {
-            Stage::Talking => {
-                let idle = self.idle_timeout.map(|time| self.active + time);
-                // What was due before waits for room, and not for a time.
-                let due = self.session.wake().filter(|wake| *wake > now);
-                [due, idle].into_iter().flatten().min()
-            }
+            Stage::Talking => [self.session.wake(now), self.idle.wake()].into_iter().flatten().min(),
             Stage::Parting { until, .. } => Some(*until),
             Stage::Gone(_) => None,
         }
     }
 
-    /// Takes note of the time.
-    pub(crate) fn look_at_the_clock(&mut self, now: Instant) {
+    /// Takes note of the time. Whether there may be something to say now: it has been idle for too long.
+    pub(crate) fn look_at_the_clock(&mut self, now: Instant) -> bool {
+        let mut is_idle = false;
+        if let Stage::Talking = self.stage {
+            match self.idle.look(now, || unsent(&self.socket).unwrap_or(0)) {
+                Verdict::GoOn => {}
+                Verdict::EndReading => {
+                    is_idle = true;
+                    self.end_reading(now);
+                }
+                Verdict::Cancel => self.cancel(Why::Idle),
+            }
+        }
         let is_over = self.hung_up && self.interest(now).is_empty();
         match &self.stage {
-            Stage::Talking if self.idle_timeout.is_some_and(|time| self.active + time <= now) => {
-                self.cancel(Why::Idle);
-            }
             Stage::Parting { until, .. } if *until <= now => {
                 // Somebody who does not read is not to keep the system busy after us.
                 if unsent(&self.socket).is_ok_and(|count| count > 0) {
@@ -201,6 +202,7 @@ impl Client {
             }
             _ => {}
         }
+        is_idle
     }
 
     /// The system says that behind the bytes there is something else, at which a receive stops.
@@ -266,7 +268,7 @@ impl Client {
         match &mut self.stage {
             Stage::Talking if bytes.is_empty() => self.session.hear_end(now),
             Stage::Talking => {
-                self.active = now;
+                self.idle.interrupt(now);
                 self.session.hear(bytes, now);
                 if self.session.is_full() {
                     let (peer, waiting) = (&self.peer, self.session.waiting());
@@ -329,5 +331,5 @@ impl AsFd for Client {
 }
 
 /// How long and for how many bytes a client's end is waited for, as in the library.
-const PARTING: Duration = Duration::from_secs(2);
-const MOST_UNREAD: usize = 1 << 20;
+pub(super) const PARTING: Duration = Duration::from_secs(2);
+pub(super) const MOST_UNREAD: usize = 1 << 20;

@@ -87,15 +87,15 @@ impl Clients {
         for key in std::mem::take(&mut self.ready) {
             let Some(Watched::Client(client, ready)) = selector.source_mut(key) else { continue };
             let has_work_left = converse(client, ready, &mut self.buffer, now);
-            house.attend(client, now);
+            let has_news = house.attend(client, now);
             if house.dismiss(client, now) {
                 self.timers.set(key, None);
                 selector.unregister(key)?;
                 continue;
             }
             self.timers.set(key, client.wake(now));
-            // A step of the end may have given it something to say.
-            if has_work_left || everybody {
+            // No edge tells of that: there was room all the time.
+            if has_work_left || has_news {
                 self.ready.insert(key);
             }
         }

@@ -89,7 +89,7 @@ async fn converse(mut session: Session, mut stream: Stream, peer: &Address, most
 
 /// Waits for the client, or until something is to be said to it.
 async fn hear(session: &Session, stream: &mut Stream, most: usize) -> io::Result<Option<Lease>> {
-    match (session.may_hear(), session.wake()) {
+    match (session.may_hear(), session.wake(now())) {
         (true, None) => stream.recv_at_most(most).await.map(Some),
         (true, Some(wake)) => {
             timeout(wake.saturating_duration_since(now()), stream.recv_at_most(most)).await.ok().transpose()

@@ -27,12 +27,21 @@ pub(crate) struct Door {
     paused: Option<Instant>,
     /// That was said, and since then somebody was always waiting.
     told: bool,
+    /// When a descriptor was last missing.
+    exhausted: Option<Instant>,
 }
 
 impl Door {
     pub(crate) fn new(listeners: Vec<OwnedFd>, limit: Option<usize>) -> Self {
         let listeners = listeners.into_iter().map(|listener| Rc::new(Socket::from(listener))).collect();
-        Self { listeners, limit: limit.unwrap_or(usize::MAX), first: 0, paused: None, told: false }
+        Self {
+            listeners,
+            limit: limit.unwrap_or(usize::MAX),
+            first: 0,
+            paused: None,
+            told: false,
+            exhausted: None,
+        }
     }
 
     /// What is to be waited on for somebody to come.
@@ -48,6 +57,11 @@ impl Door {
     /// When it opens again by itself, if it is to.
     pub(crate) fn wake(&self, now: Instant) -> Option<Instant> {
         self.paused.filter(|until| *until > now)
+    }
+
+    /// Until when it is closed for want of descriptors, though that may be over.
+    pub(crate) fn paused(&self) -> Option<Instant> {
+        self.paused
     }
 
     /// At how many it is closed.
@@ -127,11 +141,13 @@ impl Door {
 
     /// Nobody is taken for a moment; said once.
     pub(crate) fn pause(&mut self, error: &io::Error, ledger: &mut Ledger, now: Instant) {
-        if !self.told {
+        let last = self.exhausted.replace(now);
+        // A full server lets somebody in whenever somebody leaves, and is full again: all that is one outage.
+        let is_new = last.is_none_or(|last| now.saturating_duration_since(last) > OUTAGE);
+        if !std::mem::replace(&mut self.told, true) && is_new {
             tracing::warn!("cannot accept for now: {}; trying again until it works", reason(error));
             ledger.exhausted();
         }
-        self.told = true;
         self.paused = Some(now + PAUSE);
     }
 }
@@ -168,6 +184,9 @@ fn has_run_out(error: &io::Error) -> bool {
     is_out_of_descriptors(error)
         || memory.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
+
+/// For how long no descriptor must have been missing before it is news that one is.
+const OUTAGE: Duration = Duration::from_secs(1);
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);

@@ -42,21 +42,29 @@ impl Drain {
         Ok(Self { watched, grace, began: None, second: None })
     }
 
+    /// Is told of the signals by somebody else, who hears of them.
+    pub(crate) fn told(grace: Duration) -> Self {
+        Self { watched: Vec::new(), grace, began: None, second: None }
+    }
+
+    /// A signal came so many times.
+    pub(crate) fn came(&mut self, signal: Signal, count: u64, now: Instant) {
+        for _ in 0..count.min(2) {
+            if self.began.is_some() {
+                self.second.get_or_insert(signal);
+            } else {
+                let (name, grace) = (signal.name, self.grace);
+                tracing::info!("{name}: accepting no more, and waiting for clients for {grace:?} at most");
+                self.began = Some(now);
+            }
+        }
+    }
+
     /// How far it is now.
     pub(crate) fn phase(&mut self, now: Instant) -> Phase {
-        for (signal, watched) in &self.watched {
-            for _ in 0..watched.take().min(2) {
-                if self.began.is_some() {
-                    self.second.get_or_insert(*signal);
-                } else {
-                    tracing::info!(
-                        "{}: accepting no more, and waiting for clients for {:?} at most",
-                        signal.name,
-                        self.grace
-                    );
-                    self.began = Some(now);
-                }
-            }
+        let came: Vec<_> = self.watched.iter().map(|(signal, watched)| (*signal, watched.take())).collect();
+        for (signal, count) in came {
+            self.came(signal, count, now);
         }
         match (self.second, self.began.map(|began| now - began)) {
             (Some(signal), _) => Phase::AtOnce(signal),
@@ -79,5 +87,5 @@ impl Drain {
     }
 }
 
-/// As in the library.
-const LAST_WORDS: Duration = Duration::from_millis(200);
+/// How long what is still to be said may take, once nothing more is heard; as in the library.
+pub(crate) const LAST_WORDS: Duration = Duration::from_millis(200);

@@ -133,14 +133,16 @@ impl House {
         self.entered
     }
 
-    /// What that means for one of them. Those who have left are to be let go of by [`dismiss`](Self::dismiss) then.
-    pub(crate) fn attend(&self, client: &mut Client, now: Instant) {
-        client.look_at_the_clock(now);
+    /// What that means for one of them, and whether it may have something to say now that it had not. Those who have left
+    /// are to be let go of by [`dismiss`](Self::dismiss) then.
+    pub(crate) fn attend(&self, client: &mut Client, now: Instant) -> bool {
+        let has_news = client.look_at_the_clock(now);
         match self.last {
             Phase::LastWords if self.entered => client.end_reading(now),
             Phase::Over => client.cancel(Why::Drain),
-            _ => {}
+            _ => return has_news,
         }
+        true
     }
 
     /// Writes down that somebody has left, if they have: whoever has is to be dropped.

@@ -151,21 +151,34 @@ fn a_late_answer_is_due_after_the_delay_and_holds_nothing_else_up() {
     let (start, delay) = (Instant::now(), Duration::from_secs(5));
     let faults = Faults { delay, ..Faults::default() };
     let mut session = begin(Service::Echo, faults, start);
-    assert_eq!(session.wake(), None);
+    assert_eq!(session.wake(start), None);
     session.hear(b"one", start);
     let second = start + Duration::from_secs(1);
     assert!(session.may_hear());
     session.hear(b"two", second);
     session.hear_end(second);
     assert!(session.to_send(start + delay - Duration::from_nanos(1)).is_empty());
-    assert_eq!((session.wake(), session.end()), (Some(start + delay), None));
+    assert_eq!((session.wake(start), session.end()), (Some(start + delay), None));
     assert_eq!(session.to_send(start + delay), b"one");
     session.sent(3);
     assert!(session.to_send(start + delay).is_empty());
-    assert_eq!(session.wake(), Some(second + delay));
+    assert_eq!(session.wake(start + delay), Some(second + delay));
     assert_eq!(session.to_send(second + delay), b"two");
     session.sent(3);
     assert_eq!(session.end(), Some(End::Finished));
+}
+
+#[test]
+fn what_is_due_already_waits_for_room_and_for_no_time() {
+    let (now, delay) = (Instant::now(), Duration::from_secs(1));
+    let faults = Faults { delay, ..Faults::default() };
+    let mut session = begin(Service::Echo, faults, now);
+    session.hear(b"hello", now);
+    assert_eq!(session.to_send(now), b"");
+    assert_eq!(session.wake(now), Some(now + delay));
+    // Whoever waits until a time that is past does not wait.
+    assert_eq!(session.to_send(now + delay), b"hello");
+    assert_eq!(session.wake(now + delay), None);
 }
 
 #[test]
@@ -181,7 +194,7 @@ fn a_drip_lets_a_few_bytes_go_and_wakes_for_the_next() {
         if later < 3 {
             assert!(session.to_send(now).is_empty());
             now = start + later * time;
-            assert_eq!(session.wake(), Some(now));
+            assert_eq!(session.wake(start), Some(now));
         }
     }
     assert!(session.is_silent());
@@ -265,7 +278,7 @@ fn talk(service: Service, faults: Faults, pieces: &[&[u8]], sizes: &[usize]) -> 
             session.sent(count);
         } else if session.end().is_some() {
             return said;
-        } else if let Some(wake) = session.wake() {
+        } else if let Some(wake) = session.wake(now) {
             assert!(wake > now, "it wakes for nothing");
             now = wake;
         }

@@ -134,7 +134,7 @@ fn who_never_reads_is_stopped_and_costs_little_and_hinders_nobody(model: &Model)
     match before.zip(server.memory()) {
         Some((before, now)) => {
             let grown = now.saturating_sub(before);
-            assert!(grown < greedy.len() << 20, "{} clients cost {grown} bytes", greedy.len());
+            assert!(grown < greedy.len() * model.memory, "{} clients cost {grown} bytes", greedy.len());
         }
         None => eprintln!("skipped: this system does not tell the memory of a process"),
     }

@@ -37,9 +37,9 @@ fn the_first_line_tells_the_address_the_service_and_the_model(model: &Model) {
     let told =
         "ended; 1 accepted: 1 finished, 0 failed, 0 cancelled; at most 1 at once; 5 bytes received, 5 sent\n";
     assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
-    // One that asks its sockets over and over tells what that has cost.
+    // One that counts tells what serving has cost.
     let cost: Vec<_> = ended.stderr.lines().skip(1).collect();
-    assert_eq!(cost.len(), usize::from(model.polls), "{cost:?}");
+    assert_eq!(cost.len(), usize::from(model.counts), "{cost:?}");
     assert!(cost.iter().all(|line| line.contains(" in vain; ")), "{cost:?}");
 }
 
@@ -78,18 +78,15 @@ fn json_tells_the_start_and_the_end(model: &Model) {
     ] {
         assert_eq!(receipt[key], count, "{key}: {receipt}");
     }
-    assert_eq!(receipt["cost"].is_object(), model.polls, "{receipt}");
+    assert_eq!(receipt["cost"].is_object(), model.counts, "{receipt}");
 }
 
 fn explain_says_what_the_model_does(model: &Model) {
     let server = model.serve(&["--explain"]);
-    let client = server.connect();
-    assert_echoes(&client, b"hello");
-    let peer = client.local_addr().unwrap().to_string();
-    drop(client);
+    assert_echoes(&server.connect(), b"hello");
     let ended = server.stop();
     let explained: Vec<_> = ended.stderr.lines().filter(|line| line.starts_with("explain: ")).collect();
-    assert!(explained.iter().any(|line| line.contains(&peer)), "{}", ended.stderr);
+    assert!(!explained.is_empty(), "{}", ended.stderr);
     assert!(explained.iter().all(|line| line.len() > "explain: ".len()), "{}", ended.stderr);
 
     // Unasked, it says nothing.

@@ -16,8 +16,12 @@ pub(crate) struct Model {
     pub(crate) one_at_a_time: bool,
     /// It asks its sockets over and over, which costs time even when nothing happens, unless it pauses.
     pub(crate) polls: bool,
+    /// It counts its calls, and tells at the end how many were in vain.
+    pub(crate) counts: bool,
     /// With how many clients at once it is tested at most.
     pub(crate) most: usize,
+    /// What a client may cost at most that sends and never reads, bytes: what waits for it, and whatever serves it.
+    pub(crate) memory: usize,
 }
 
 /// Makes the table, and the macro that makes of each behaviour one test for each row of it. The first token is `$`,
@@ -39,11 +43,17 @@ macro_rules! models {
 }
 
 models! { $
+    blocking: Model::called("blocking").one_at_a_time(),
+    threads: Model::called("threads"),
+    processes: Model::called("processes").in_processes(),
     polling: Model::called("polling").polling(),
     buffered: Model::called("buffered").polling(),
-    select: Model::called("select"),
-    poll: Model::called("poll"),
-    epoll: Model::called("epoll"),
+    select: Model::called("select").counting(),
+    poll: Model::called("poll").counting(),
+    epoll: Model::called("epoll").counting(),
+    callbacks_on_epoll: Model::called("callbacks").on("epoll"),
+    callbacks_on_poll: Model::called("callbacks").on("poll"),
+    callbacks_on_select: Model::called("callbacks").on("select"),
     tasks_on_epoll: Model::called("tasks").on("epoll"),
     tasks_on_poll: Model::called("tasks").on("poll"),
     tasks_on_select: Model::called("tasks").on("select"),
@@ -51,15 +61,36 @@ models! { $
 
 impl Model {
     const fn called(name: &'static str) -> Self {
-        Self { name, arguments: &[], engine: None, one_at_a_time: false, polls: false, most: 500 }
+        Self {
+            name,
+            arguments: &[],
+            engine: None,
+            one_at_a_time: false,
+            polls: false,
+            counts: false,
+            most: 500,
+            memory: 1 << 20,
+        }
     }
 
     const fn on(self, engine: &'static str) -> Self {
         Self { engine: Some(engine), ..self }
     }
 
+    const fn counting(self) -> Self {
+        Self { counts: true, ..self }
+    }
+
+    const fn one_at_a_time(self) -> Self {
+        Self { one_at_a_time: true, ..self }
+    }
+
+    const fn in_processes(self) -> Self {
+        Self { most: 60, memory: 4 << 20, ..self }
+    }
+
     const fn polling(self) -> Self {
-        Self { polls: true, arguments: &["--pause", "1ms"], ..self }
+        Self { polls: true, counts: true, arguments: &["--pause", "1ms"], ..self }
     }
 
     /// A server on a free port, with a short grace period and these arguments.

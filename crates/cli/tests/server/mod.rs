@@ -142,9 +142,16 @@ impl Server {
         prlimit(Some(Pid::from_child(&self.child)), Resource::Nofile, limit).expect("a limit can be set");
     }
 
-    /// How many it has. `None` as with `memory`.
-    pub(crate) fn descriptors(&self) -> Option<usize> {
-        Some(fs::read_dir(format!("/proc/{}/fd", self.child.id())).ok()?.count())
+    /// The number that its next descriptor would have, and that a limit is compared with. `None` as with `memory`.
+    pub(crate) fn next_descriptor(&self) -> Option<u64> {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        fs::read_dir(&folder).ok()?;
+        (0..).find(|number| fs::symlink_metadata(format!("{folder}/{number}")).is_err())
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -1,8 +1,11 @@
-//! A connection that calls back: on data, at the peer's end, when it is closed.
+//! A connection that calls back: on data, when what waited is sent, at the peer's end, when it is closed.
 //!
 //! What is sent and does not fit the kernel's buffer waits in a buffer of its own, which is bounded: while
 //! much waits nothing more is received, so a peer that sends and never reads stops itself; and past the bound
 //! `send` refuses. An idle connection holds no buffer at all.
+//!
+//! What must stay true: user code is called from within a pass only, never from within a method of the connection, so a
+//! handler may call any of them with whatever it has borrowed.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, IoSlice};
@@ -16,6 +19,16 @@ use crate::engine::{Address, Close, Done, Failed, Lease, Op, Socket, Submitted, 
 pub trait Handler {
     /// Some bytes came.
     fn on_data(&mut self, connection: &Connection, data: &[u8]);
+
+    /// All that waited to be sent has been taken over by the system: once each time that
+    /// [`buffered`](Connection::buffered) comes down to 0. Other libraries call this the drain callback.
+    ///
+    /// It is the occasion to send more, for one who sends only while nothing waits. Where nothing waits after a
+    /// [`send`](Connection::send), there is nothing to wait for, and this is not called; nor is it once the connection
+    /// is closing: then `on_close` tells.
+    fn on_sent(&mut self, connection: &Connection) {
+        let _ = connection;
+    }
 
     /// The peer has ended its side, and may still read. Closes, unless told otherwise.
     fn on_end(&mut self, connection: &Connection) {
@@ -59,6 +72,10 @@ struct Inner {
     /// Bytes the kernel has taken over.
     sent: Cell<u64>,
     state: Cell<State>,
+    /// Nothing is received, as it was told.
+    paused: Cell<bool>,
+    /// How many bytes are received at once.
+    most: Cell<usize>,
     /// Others have their turn, and it receives again in the next pass.
     queued: Cell<bool>,
     active: Cell<Instant>,
@@ -140,6 +157,37 @@ impl Connection {
         Ok(())
     }
 
+    /// Receives nothing from here on, until [`resume`](Self::resume): what the peer sends stays in the system's buffer, and
+    /// when that is full the peer has to stop. Nothing is lost by it. Sending goes on.
+    ///
+    /// Its end and its errors are not noticed meanwhile, unless something is sent: `on_end` and `on_close` come after
+    /// `resume`. A paused connection that has nothing to send and that nobody holds is closed.
+    pub fn pause(&self) {
+        self.inner.paused.set(true);
+        if let Some(event_loop) = self.inner.event_loop() {
+            self.inner.stop_receiving(&event_loop);
+        }
+    }
+
+    /// Receives again, from the next pass on. Does nothing unless it is paused.
+    pub fn resume(&self) {
+        if self.inner.paused.replace(false) {
+            self.inner.receive_soon();
+        }
+    }
+
+    /// Hands on no more than so many bytes at once, one at least, in each [`on_data`](Handler::on_data) from here on. What
+    /// else is there comes with the next. Without this it is as many as a buffer of the engine's pool holds.
+    pub fn receive_at_most(&self, bytes: usize) {
+        let inner = &self.inner;
+        inner.most.set(bytes.max(1));
+        // The one under way would still bring as many as before.
+        if let Some(event_loop) = inner.event_loop().filter(|_| inner.receiving.get().is_some()) {
+            inner.stop_receiving(&event_loop);
+            inner.receive_soon();
+        }
+    }
+
     /// Closes it once all is sent. `on_close` will be called then, in a later pass.
     pub fn close(&self) {
         let inner = &self.inner;
@@ -155,7 +203,15 @@ impl Connection {
         }
     }
 
-    /// Closes it at once, with RST: what waits to be sent is dropped. `on_close` gets this reason, in a later pass.
+    /// Closes it at once, with RST, as something that was meant to be: what waits to be sent is dropped. `on_close` gets
+    /// no error, in a later pass.
+    pub fn reset(&self) {
+        if let Some(event_loop) = self.inner.event_loop() {
+            self.inner.finish(&event_loop, Ok(()), Close::Reset);
+        }
+    }
+
+    /// The same, as a failure: `on_close` gets this reason.
     pub fn abort(&self, reason: io::Error) {
         if let Some(event_loop) = self.inner.event_loop() {
             self.inner.finish(&event_loop, Err(reason), Close::Reset);
@@ -185,6 +241,8 @@ impl Inner {
             buffered: Cell::new(0),
             sent: Cell::new(0),
             state: Cell::new(State::Open),
+            paused: Cell::new(false),
+            most: Cell::new(usize::MAX),
             queued: Cell::new(false),
             active: Cell::new(active),
         })
@@ -198,9 +256,10 @@ impl Inner {
         matches!(self.state.get(), State::Open | State::Ended)
     }
 
-    /// Whether it is to receive, and not on the way to. Paused, a send is under way, whose end comes back to this.
+    /// Whether it is to receive, and not on the way to. With much to send, a send is under way, whose end comes back to
+    /// this.
     fn is_to_receive(&self) -> bool {
-        let is_paused = self.buffered.get() > PAUSE_ABOVE;
+        let is_paused = self.paused.get() || self.buffered.get() > PAUSE_ABOVE;
         self.state.get() == State::Open && !is_paused && self.receiving.get().is_none() && !self.queued.get()
     }
 
@@ -210,13 +269,18 @@ impl Inner {
             if !self.is_to_receive() {
                 return;
             }
-            let op = Op::Recv { socket: self.socket, max: usize::MAX, peek: false };
+            let op = Op::Recv { socket: self.socket, max: self.most.get(), peek: false };
             match event_loop.submit(op, Rc::<Self>::clone(self)) {
                 Submitted::Pending(ticket) => return self.receiving.set(Some(ticket)),
                 Submitted::Done(outcome) => self.received(event_loop, outcome),
             }
         }
-        self.queued.set(true);
+        self.receive_soon();
+    }
+
+    /// Receives in the next pass.
+    fn receive_soon(self: &Rc<Self>) {
+        let Some(event_loop) = self.event_loop().filter(|_| !self.queued.replace(true)) else { return };
         let this = Rc::clone(self);
         event_loop.soon(move |event_loop| {
             this.queued.set(false);
@@ -360,6 +424,9 @@ impl Completion for Inner {
             self.sending.set(None);
             self.sent(event_loop, outcome);
             self.flush(event_loop);
+            if self.buffered.get() == 0 && self.is_open() {
+                self.call(event_loop, |handler, connection| handler.on_sent(connection));
+            }
         }
         self.receive(event_loop);
     }
