@@ -158,7 +158,7 @@ fn each_service_answers_as_its_rfc_says(engine: &str) {
                 assert!(asked.ends_with(b"\r\n"));
             }
             "daytime" => {
-                assert!(asked.is_ascii() && asked.ends_with(b"\n") && asked.len() < 100, "{asked:?}")
+                assert!(asked.is_ascii() && asked.ends_with(b"\n") && asked.len() < 100, "{asked:?}");
             }
             _ => {
                 let told = u32::from_be_bytes(asked.try_into().expect("four bytes"));
