@@ -112,7 +112,7 @@ fn a_server_that_never_reads_says_its_own_and_hears_nothing(model: &Model) {
     let server = model.serve(&["--never-read", "--service", "hello"]);
     assert_ends_after(&server.connect(), b"Hello from server!\r\n");
 
-    let server = model.serve_telling_json(&["--never-read", "--service", "line"]);
+    let server = model.serve_telling_json(&["--never-read", "--service", "line", "--grace", "100ms"]);
     let client = server.connect();
     expect(&client, b"Welcome! Every line you send comes back.\r\n");
     // It is stopped after what the system takes.
@@ -137,12 +137,16 @@ fn after_so_many_bytes_comes_the_end_and_not_one_byte_more(model: &Model) {
         ("49999", "echo", &bytes, &bytes[..49_999]),
         ("20000", "discard", &bytes, b""),
     ] {
-        let server = model.serve_telling_json(&["--service", service, "--close-after", after]);
+        let server =
+            model.serve_telling_json(&["--service", service, "--close-after", after, "--grace", "20s"]);
         let mut client = server.connect();
         client.write_all(sent).expect("what was sent is read to its end");
         assert_ends_after(&client, answer);
         drop(client);
+        let begun = Instant::now();
         let receipt = server.stop().receipt();
+        // What was left unsaid keeps nobody from seeing that the client has gone.
+        assert!(begun.elapsed() < Duration::from_secs(1), "{service} {after}: took {:?}", begun.elapsed());
         let expected = (&1.into(), &answer.len().into());
         assert_eq!((&receipt["finished"], &receipt["sent"]), expected, "{service} {after}: {receipt}");
     }

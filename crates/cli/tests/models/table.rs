@@ -87,7 +87,7 @@ impl Model {
     }
 
     const fn polling(self) -> Self {
-        Self { polls: true, counts: true, arguments: &["--pause", "1ms"], ..self }
+        Self { polls: true, counts: true, arguments: &["--pause", "200us"], ..self }
     }
 
     /// A server on a free port, with a short grace period and these arguments.
