@@ -15,9 +15,8 @@ import sys
 import tempfile
 import time
 
+from client import HERE
 from session import PATIENCE, ROOT, command, story
-
-HERE = "127.{}.{}.{}".format(100 + os.getpid() % 100, os.getpid() >> 8 & 255, os.getpid() & 255)
 
 
 def guide(_way):

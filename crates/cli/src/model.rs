@@ -3,22 +3,30 @@
 //! Every one carries the same conversations ([`Session`](crate::session::Session)) with the same limits and the same
 //! end, so that what is left in its file is the model itself.
 
+mod blocking;
 mod buffered;
 mod callbacks;
+mod child;
 mod client;
+mod connection;
 mod epoll;
 mod poll;
 mod polling;
+mod processes;
 mod select;
+mod talk;
 mod tasks;
+mod threads;
 mod timers;
 mod watched;
+mod watcher;
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::str::FromStr;
 
 pub(crate) use callbacks::Calls;
+pub(crate) use child::serve as serve_as_child;
 pub(crate) use client::{Client, Step};
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
@@ -33,6 +41,9 @@ use crate::serve::{Options, cannot_go_on};
 /// Which model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Model {
+    Blocking,
+    Threads,
+    Processes,
     Polling,
     Buffered,
     Select,
@@ -43,11 +54,24 @@ pub(crate) enum Model {
 }
 
 impl Model {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Polling, Self::Buffered, Self::Select, Self::Poll, Self::Epoll, Self::Callbacks, Self::Tasks];
+    pub(crate) const ALL: [Self; 10] = [
+        Self::Blocking,
+        Self::Threads,
+        Self::Processes,
+        Self::Polling,
+        Self::Buffered,
+        Self::Select,
+        Self::Poll,
+        Self::Epoll,
+        Self::Callbacks,
+        Self::Tasks,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
+            Self::Blocking => "blocking",
+            Self::Threads => "threads",
+            Self::Processes => "processes",
             Self::Polling => "polling",
             Self::Buffered => "buffered",
             Self::Select => "select",
@@ -66,6 +90,11 @@ impl Model {
     /// Whether it asks its sockets over and over, perhaps with a pause.
     pub(crate) fn polls(self) -> bool {
         matches!(self, Self::Polling | Self::Buffered)
+    }
+
+    /// Whether its sockets block.
+    pub(crate) fn blocks(self) -> bool {
+        matches!(self, Self::Blocking | Self::Threads | Self::Processes)
     }
 
     /// Serves until a signal.
@@ -92,6 +121,9 @@ impl Model {
         let event_loop = self.has_event_loop().then_some(event_loop);
         let served = descriptors.and_then(|inner| inner).and_then(|listeners| match (self, event_loop) {
             (Self::Callbacks, Some(event_loop)) => callbacks::serve(&event_loop, listeners, options, ready),
+            (Self::Blocking, _) => blocking::serve(listeners, options, ready),
+            (Self::Threads, _) => threads::serve(listeners, options, ready),
+            (Self::Processes, _) => processes::serve(listeners, options, ready),
             (Self::Polling, _) => polling::serve(listeners, options, ready),
             (Self::Buffered, _) => buffered::serve(listeners, options, ready),
             (Self::Select, _) => select::serve(listeners, options, ready),

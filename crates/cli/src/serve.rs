@@ -14,6 +14,7 @@ pub(crate) mod house;
 pub(crate) mod idle;
 pub(crate) mod ledger;
 pub(crate) mod post;
+pub(crate) mod reception;
 pub(crate) mod thread;
 
 use std::io;
@@ -29,7 +30,7 @@ use crate::error::{Error, plain, reason};
 use crate::explain::Explain;
 use crate::faults::Faults;
 use crate::limits;
-use crate::model::Model;
+use crate::model::{self, Model};
 use crate::report::Report;
 use crate::service::Service;
 use crate::session::Opening;
@@ -47,6 +48,8 @@ pub(crate) struct Options {
     pub(crate) faults: Faults,
     pub(crate) read_size: usize,
     pub(crate) limit: Option<usize>,
+    /// Of a model that blocks: how long to wait for somebody while nobody is served.
+    pub(crate) accept_timeout: Option<Duration>,
     pub(crate) idle_timeout: Option<Duration>,
     /// Between two rounds of a model that polls.
     pub(crate) pause: Option<Duration>,
@@ -55,6 +58,8 @@ pub(crate) struct Options {
     pub(crate) engine: Choice,
     pub(crate) explain: Explain,
     pub(crate) json: bool,
+    /// This is a process of the model processes, for one client.
+    pub(crate) child: bool,
 }
 
 impl Options {
@@ -67,6 +72,9 @@ impl Options {
 
 /// Serves until a signal, and says how it ended.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
+    if options.child {
+        return model::serve_as_child(options);
+    }
     limits::raise_descriptors();
     let event_loop = EventLoop::with(options.engine.open()?);
     event_loop.on_failure(tell_of);

@@ -11,9 +11,10 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, UdpSocket};
 use std::os::unix::net::UnixListener;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use client::{Client, Ended, Peer, run};
+use client::{Client, Ended, Peer, read_in_time, run};
 use serde_json::Value;
 use server::{DEADLINE, Server, assert_ends_after, on_every_engine, pattern};
 
@@ -122,6 +123,49 @@ fn telnet_is_answered_and_kept_out_of_the_text(engine: &str) {
     drop(stream);
     let ended = client.end();
     assert_eq!((ended.code, &ended.stdout[..]), (Some(0), &b"login\xff: \rx\r\n"[..]));
+}
+
+#[test]
+fn a_telnet_peer_is_answered_although_it_has_not_read_what_was_sent() {
+    let peer = Peer::new();
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut command = client::connect(&["--telnet", &peer.address]);
+    command.stdin(Stdio::piped()).stdout(writer);
+    let mut client = Client::spawn(command);
+    let mut stdin = client.stdin();
+    let writing = std::thread::spawn(move || stdin.write_all(&vec![b'y'; 24 << 20]).unwrap());
+    let mut stream = peer.accept();
+    std::thread::sleep(Duration::from_millis(300));
+    assert!(!writing.is_finished(), "more was taken than the peer has room for");
+    // Each asks for an answer (DO TIMING-MARK), and none is read before all is printed.
+    let mut printed = [0; 1000];
+    stream.write_all(&b"\xff\xfd\x06x".repeat(printed.len())).unwrap();
+    read_in_time(&mut reader, &mut printed);
+    assert_eq!(printed, [b'x'; 1000]);
+    let mut heard = Vec::new();
+    stream.read_to_end(&mut heard).unwrap();
+    writing.join().unwrap();
+    assert_eq!(heard.iter().filter(|&&byte| byte == b'y').count(), 24 << 20);
+    assert_eq!(heard.windows(3).filter(|window| window == b"\xff\xfb\x06").count(), printed.len());
+    drop(stream);
+    assert_eq!(client.end().code, Some(0));
+}
+
+#[test]
+fn with_a_script_stdin_is_left_to_who_comes_next() {
+    let server = Server::start(&["--listen", "127.0.0.1:0"]);
+    let file = std::env::temp_dir().join(format!("switchboard-{}.loop", std::process::id()));
+    fs::write(&file, "send-line hello\nexpect-line hello\n").unwrap();
+    // A loop over lines, whose body must not eat them.
+    let mut shell = std::process::Command::new("sh");
+    let script = "while read -r address; do \"$0\" connect \"$address\" --expect \"$1\"; done";
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_switchboard")]).arg(&file);
+    shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut client = Client::spawn(shell);
+    client.stdin().write_all(format!("{0}\n{0}\n{0}\n", server.address).as_bytes()).unwrap();
+    let ended = client.end();
+    fs::remove_file(file).unwrap();
+    assert_eq!((&ended.stdout[..], ended.stderr.as_str()), (&b"hello\r\n".repeat(3)[..], ""));
 }
 
 #[test]

@@ -205,10 +205,24 @@ fn a_password_is_neither_shown_nor_remembered() {
     assert_eq!(program.end(), Some(0));
 }
 
+#[test]
+fn what_is_typed_goes_out_although_the_terminal_shows_nothing_more() {
+    let (terminal, program, stream) = call_on(Terminal::unread(), &[]);
+    let (mut stream, _) = server::fill(stream);
+    terminal.type_keys("still here\r");
+    hear(&mut stream, "still here\n");
+    program.signal(Signal::TERM);
+    assert_eq!(program.end(), Some(143));
+    assert!(terminal.is_as_found());
+}
+
 /// A client on a terminal of its own that has connected, and taken the terminal.
 fn call(arguments: &[&str]) -> (Terminal, Program, TcpStream) {
+    call_on(Terminal::new(), arguments)
+}
+
+fn call_on(terminal: Terminal, arguments: &[&str]) -> (Terminal, Program, TcpStream) {
     let peer = Peer::new();
-    let terminal = Terminal::new();
     let program = terminal.start(connect(&[&[peer.address.as_str()], arguments].concat()));
     let stream = peer.accept();
     wait_until("it has taken the terminal", || !terminal.is_as_found());

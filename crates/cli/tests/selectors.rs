@@ -9,7 +9,6 @@ mod server;
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,6 +27,7 @@ macro_rules! on_every_selector {
 
 on_every_selector!(
     urgent_data_is_told_of_and_no_part_of_the_stream,
+    what_came_in_one_go_is_noticed_to_its_end,
     nobody_is_woken_while_all_are_idle,
     whoever_waits_at_the_limit_is_told_of_once,
     a_client_that_floods_and_one_that_never_reads_starve_nobody,
@@ -51,6 +51,26 @@ fn urgent_data_is_told_of_and_no_part_of_the_stream(model: &str) {
     client.shutdown(Shutdown::Write).unwrap();
     assert_ends_after(&client, b"");
     assert!(server.stop().stderr.contains(" 1 finished, 0 failed"));
+}
+
+fn what_came_in_one_go_is_noticed_to_its_end(model: &str) {
+    let server = serve(model, &["--explain"]);
+    for urgent in [false, true] {
+        let mut client = server.connect();
+        assert_echoes(&client, b"hello");
+        // It is told of all that at once.
+        server.signal(Signal::STOP);
+        client.write_all(b"before").unwrap();
+        if urgent {
+            SockRef::from(&client).send_out_of_band(b"!").unwrap();
+        }
+        client.write_all(b"after").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        server.signal(Signal::CONT);
+        assert_ends_after(&client, b"beforeafter");
+    }
+    server.wait_for_log("sent the urgent byte 33");
+    assert!(server.stop().stderr.contains(" 2 finished, 0 failed"));
 }
 
 fn nobody_is_woken_while_all_are_idle(model: &str) {
@@ -97,18 +117,17 @@ fn a_client_that_floods_and_one_that_never_reads_starve_nobody(model: &str) {
 
 fn an_endless_answer_starves_nobody(model: &str) {
     let server = serve(model, &["--service", "chargen", "--grace", "0s"]);
-    let (over, mut greedy) = (AtomicBool::new(false), server.connect());
+    let greedy = server.connect();
     thread::scope(|scope| {
         scope.spawn(|| {
             let mut much = vec![0; 1 << 20];
-            while !over.load(Ordering::Relaxed) && greedy.read(&mut much).is_ok_and(|count| count > 0) {}
+            while (&greedy).read(&mut much).is_ok_and(|count| count > 0) {}
         });
         for _ in 0..20 {
             server.connect().read_exact(&mut [0; 74]).expect("everybody gets a line");
         }
-        over.store(true, Ordering::Relaxed);
+        greedy.shutdown(Shutdown::Both).unwrap();
     });
-    drop(greedy);
     server.stop();
 }
 

@@ -18,6 +18,8 @@ on_every_engine! {
     all_ways_to_send_stay_in_order,
     all_ways_to_receive_stay_in_order,
     a_receive_behind_a_poll_that_was_left_pending_gets_the_bytes,
+    no_more_is_received_at_once_than_was_asked_for_and_the_rest_comes_next,
+    a_bounded_receive_that_is_given_up_loses_nothing,
     an_idle_stream_holds_no_buffer,
     a_task_that_waits_for_many_streams_sleeps,
     a_task_that_waits_for_many_tasks_sleeps,
@@ -95,7 +97,8 @@ fn all_ways_to_receive_stay_in_order(network: &Network) {
         let (mut bytes, mut buffer) = (Vec::new(), vec![0; 5003]);
         for round in 0.. {
             let before = bytes.len();
-            match round % 4 {
+            match round % 5 {
+                4 => bytes.extend_from_slice(&near.recv_at_most(7).await.unwrap()),
                 0 => bytes.extend_from_slice(&near.recv().await.unwrap()),
                 1 => {
                     let count = near.read(&mut buffer).await.unwrap();
@@ -136,6 +139,59 @@ fn a_receive_behind_a_poll_that_was_left_pending_gets_the_bytes(network: &Networ
             }
             assert_eq!(&buffer, b"the bytes");
         }
+    });
+}
+
+fn no_more_is_received_at_once_than_was_asked_for_and_the_rest_comes_next(network: &Network) {
+    network.block_on(async {
+        let (mut near, mut far) = pair().await;
+        // From the system, and from what is held already because somebody looked at it.
+        for is_held in [false, true] {
+            far.write_all(b"0123456789").await.unwrap();
+            if is_held {
+                while futures_lite::AsyncBufReadExt::fill_buf(&mut near).await.unwrap().len() < 10 {
+                    yield_now().await;
+                }
+            }
+            assert!(near.recv_at_most(0).await.unwrap().is_empty());
+            for expected in [&b"012"[..], b"345", b"678", b"9"] {
+                assert_eq!(&*near.recv_at_most(3).await.unwrap(), expected, "held: {is_held}");
+            }
+        }
+        // More than there is, and than a buffer of the pool holds.
+        far.write_all(b"rest").await.unwrap();
+        assert_eq!(&*near.recv_at_most(1 << 30).await.unwrap(), b"rest");
+        drop(far);
+        assert!(near.recv_at_most(0).await.unwrap().is_empty());
+        assert!(near.recv_at_most(3).await.unwrap().is_empty(), "the end");
+    });
+}
+
+fn a_bounded_receive_that_is_given_up_loses_nothing(network: &Network) {
+    network.block_on(async {
+        let sent = pattern(20_000);
+        let (mut near, mut far) = pair().await;
+        let copy = sent.clone();
+        let sending = spawn(async move {
+            for piece in copy.chunks(10) {
+                far.write_all(piece).await.unwrap();
+                yield_now().await;
+            }
+        });
+        let mut bytes = Vec::new();
+        for steps in 0.. {
+            let piece = given_up(steps % 4, near.recv_at_most(1 + steps % 7)).await;
+            match piece.transpose().unwrap() {
+                Some(piece) if piece.is_empty() => break,
+                Some(piece) => {
+                    assert!(piece.len() <= 1 + steps % 7);
+                    bytes.extend_from_slice(&piece);
+                }
+                None => {}
+            }
+        }
+        assert!(bytes == sent, "{} bytes of {}", bytes.len(), sent.len());
+        sending.await;
     });
 }
 

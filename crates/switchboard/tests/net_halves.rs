@@ -24,6 +24,7 @@ on_every_engine! {
     what_outlives_its_loop_does_no_harm,
     options_are_those_of_the_system,
     peeking_leaves_the_bytes,
+    a_listener_that_leaves_its_loop_listens_on_and_loses_nobody,
 }
 
 async fn is_silent(stream: &mut Stream) -> bool {
@@ -221,4 +222,38 @@ fn peeking_leaves_the_bytes(network: &Network) {
         assert!(near.peek().await.unwrap().is_empty());
         assert!(near.recv().await.unwrap().is_empty());
     });
+}
+
+fn a_listener_that_leaves_its_loop_listens_on_and_loses_nobody(network: &Network) {
+    let event_loop = network.event_loop();
+    let listener = block_on(&event_loop, async { Listener::bind("127.0.0.1:0").await.unwrap() });
+    let address = block_on(&event_loop, async { listener.local_addr().unwrap() });
+    let early = network.is_real().then(|| std::net::TcpStream::connect(address.to_string()).unwrap());
+    let released = block_on(&event_loop, listener.into_descriptor());
+    let Some(early) = early else {
+        let error = released.expect_err("what is simulated is no descriptor");
+        return assert_eq!(error.kind(), io::ErrorKind::Unsupported, "{error}");
+    };
+    // What the loop had may end with it.
+    drop(event_loop);
+    let listener = std::net::TcpListener::from(released.unwrap());
+    let (_, peer) = accept(&listener);
+    assert_eq!(peer, early.local_addr().unwrap(), "who had come before");
+    assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock, "in non-blocking mode");
+    let late = std::net::TcpStream::connect(address.to_string()).unwrap();
+    assert_eq!(accept(&listener).1, late.local_addr().unwrap());
+}
+
+/// On a listener in non-blocking mode, on which somebody is about to be.
+fn accept(listener: &std::net::TcpListener) -> (std::net::TcpStream, std::net::SocketAddr) {
+    let begun = std::time::Instant::now();
+    loop {
+        match listener.accept() {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                assert!(begun.elapsed() < network::DEADLINE, "nobody comes");
+                thread::yield_now();
+            }
+            accepted => return accepted.unwrap(),
+        }
+    }
 }

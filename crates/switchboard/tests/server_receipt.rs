@@ -11,7 +11,7 @@ use network::Network;
 use rustix::io::Errno;
 use service::{Switch, bind, exchange, recv_to_end, tell_on};
 use switchboard::net::{Stream, TcpStream};
-use switchboard::server::{Client, Receipt};
+use switchboard::server::{Client, Receipt, Why};
 use switchboard::{sleep, spawn};
 
 /// One of each kind: finished, failed, idle, and left at the end of the drain with bytes that were not sent.
@@ -72,6 +72,21 @@ fn a_receipt_that_nobody_was_left_on_is_one_line() {
     let expected =
         "0 accepted: 0 finished, 0 failed, 0 cancelled; at most 0 at once; 0 bytes received, 0 sent";
     assert_eq!(receipt.to_string(), expected);
+}
+
+#[test]
+fn who_keeps_the_books_writes_down_all_who_were_cancelled_and_the_first_thousand_by_name() {
+    let mut receipt = Receipt::default();
+    for number in 0..1005_u16 {
+        let peer = format!("10.0.0.1:{}", 1 + number).parse().unwrap();
+        let why = if number == 0 { Why::Idle } else { Why::Drain };
+        receipt.leave(peer, Duration::from_millis(1500), number.into(), why);
+    }
+    assert_eq!((receipt.cancelled, receipt.left.len()), (1005, 1000));
+    let lines: Vec<_> = receipt.to_string().lines().map(str::to_owned).collect();
+    assert!(lines[0].contains(" 1005 cancelled;"), "{}", lines[0]);
+    assert_eq!(lines[1], "  10.0.0.1:1 cancelled (idle) after 1.5 s with 0 bytes unsent");
+    assert_eq!(lines[1000], "  10.0.0.1:1000 cancelled (drain) after 1.5 s with 999 bytes unsent");
 }
 
 #[test]

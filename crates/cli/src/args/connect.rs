@@ -170,8 +170,8 @@ A script for --expect, one step a line:
   end                                       # ends our side; then `expect-end` waits for the peer's end
 Also: send TEXT, expect-exactly TEXT, wait TIME. A TEXT may be quoted, with \\r \\n \\t \\0 \\xHH.
 
-When the reader of stdout has gone (`| head -1`), it ends at once, and well. Its lines of history are kept in memory
-only. Nothing is read from stdin before it can be sent, and no descriptor of the shell's is changed.
+When the reader of stdout has gone (`| head -1`), it ends at once, with exit code 0. Lines that were typed are kept in
+memory only. No descriptor of the shell's is changed, and with --expect nothing is read from stdin.
 
 Exit codes:
   0      ended in good order

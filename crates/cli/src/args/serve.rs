@@ -31,9 +31,10 @@ pub(super) struct LowServe {
     #[arg(long)]
     udp: bool,
 
-    /// How to wait for the sockets: polling (ask them in turn), buffered (the same, and listen while answers wait),
-    /// select (be told of up to 1024), poll (of any number), epoll (of those that change), callbacks (an event loop
-    /// calls back), or tasks (a task for each client, on an event loop)
+    /// How to wait for the sockets: blocking (one client at a time), threads (one for each client), processes (likewise),
+    /// polling (ask them in turn), buffered (the same, and listen while answers wait), select (be told of up to 1024),
+    /// poll (of any number), epoll (of those that change), callbacks (an event loop calls back), or tasks (a task for
+    /// each client, on an event loop)
     #[arg(long, value_name = "MODEL", default_value = "tasks")]
     model: String,
 
@@ -61,6 +62,10 @@ pub(super) struct LowServe {
     /// End connections over which nothing has gone for so long, such as 30s or 5m
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     idle_timeout: Option<String>,
+
+    /// End, in good order, when nobody is served and nobody has come for so long, such as 5s; of models that block
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    accept_timeout: Option<String>,
 
     /// Pause for so long between two rounds of a model that polls
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
@@ -90,6 +95,10 @@ pub(super) struct LowServe {
     #[arg(long)]
     json: bool,
 
+    /// What the model processes tells its processes.
+    #[arg(long, hide = true)]
+    child: bool,
+
     /// Log more on stderr: -v connections, -vv everything
     #[arg(short, long, action = ArgAction::Count)]
     verbose: u8,
@@ -111,12 +120,14 @@ impl LowServe {
             read_size: understand_read_size(&self.read_size)?,
             limit: self.limit.as_deref().map(understand_limit).transpose()?,
             idle_timeout: self.idle_timeout.as_deref().map(understand_idle_timeout).transpose()?,
+            accept_timeout: self.accept_timeout.as_deref().map(understand_accept_timeout).transpose()?,
             pause: self.pause.as_deref().map(|text| understand_time("pause", text)).transpose()?,
             grace: understand_time("grace", &self.grace)?,
             threads: understand_threads(&self.threads)?,
             engine: self.engine.parse::<Choice>()?,
             explain: Explain(self.explain),
             json: self.json,
+            child: self.child,
         };
         check(&options)?;
         Ok(Command::Serve { options, verbosity: self.verbose })
@@ -151,6 +162,11 @@ fn check(options: &Options) -> Result<(), Error> {
             "--pause: the model {name} waits until there is something to do; give --model polling or buffered"
         )));
     }
+    if !model.blocks() && options.accept_timeout.is_some() {
+        return Err(Error::wrong_use(format_args!(
+            "--accept-timeout: the model {name} does not block in accept; give --model blocking, threads or processes"
+        )));
+    }
     if options.udp && !service.fits_datagrams() {
         return Err(Error::wrong_use(format_args!(
             "--udp: the service {} is made of lines, which datagrams are not; give another with --service",
@@ -173,6 +189,17 @@ fn understand_idle_timeout(text: &str) -> Result<Duration, Error> {
             "idle-timeout",
             text,
             "everybody would be idle at once; give more, or leave it out",
+        )),
+        time => Ok(time),
+    }
+}
+
+fn understand_accept_timeout(text: &str) -> Result<Duration, Error> {
+    match understand_time("accept-timeout", text)? {
+        Duration::ZERO => Err(wrong_value(
+            "accept-timeout",
+            text,
+            "nobody would have the time to come; give more, or leave it out",
         )),
         time => Ok(time),
     }
@@ -217,6 +244,7 @@ Examples:
   switchboard serve --service hello --greeting 'Hi! '
   switchboard serve --listen 127.0.0.1:8000 --listen unix:/tmp/echo.sock
   echo hello | nc -N -U /tmp/echo.sock      # over the Unix socket
+  switchboard serve --model blocking --service hello --delay 5s --explain # connect twice, and see who waits
   switchboard serve --model polling --pause 10ms --explain
   switchboard serve --udp --service upper   # datagrams
   switchboard serve --service hello --delay 5s # a client that hurries finds out

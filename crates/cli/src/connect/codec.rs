@@ -72,7 +72,7 @@ impl Codec {
         }
     }
 
-    /// What is to be shown of bytes that go on the wire: nothing, but for a dump.
+    /// What is to be shown of bytes that go on the wire: nothing, unless there is a dump.
     pub(super) fn show_sent(&mut self, wire: &[u8]) -> Vec<u8> {
         let Some(dumps) = &mut self.dumps else { return Vec::new() };
         dumps.show(|dumps, shown| dumps.sent.take(wire, shown))

@@ -1,8 +1,8 @@
 //! stdin: what is to be sent.
 //!
 //! It may be shared with others, who may take from it what was there a moment ago. So the loop only hears that there is
-//! something, and the read itself, which might wait after all, is done on a helper thread. Nothing is read before it is
-//! wanted: what the peer's end leaves unread stays there for who comes after us, a shell script for one.
+//! something, and the read itself, which might wait after all, is done on a helper thread. No more is read than there is
+//! room for on its way to the peer: the rest stays there for who comes after us, such as a loop of the shell's.
 
 use std::io::{self, IsTerminal};
 use std::mem;

@@ -36,6 +36,13 @@ impl Queue {
         self.give_now(bytes);
     }
 
+    /// The same for what has some more room, since others wait for it: answers to a peer that reads nothing before it has
+    /// them, and what a person types while the peer fills the screen.
+    pub(super) async fn give_urgent(&self, bytes: &[u8]) {
+        poll_fn(|cx| self.poll(cx, |state| state.bytes.len() < URGENT_ROOM)).await;
+        self.give_now(bytes);
+    }
+
     /// The same without waiting: for the few bytes that must not wait.
     pub(super) fn give_now(&self, bytes: &[u8]) {
         let mut state = self.state.borrow_mut();
@@ -111,3 +118,5 @@ impl State {
 
 /// How many bytes make who gives wait.
 const ROOM: usize = 256 << 10;
+
+const URGENT_ROOM: usize = 4 * ROOM;

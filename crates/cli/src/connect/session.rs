@@ -234,7 +234,7 @@ impl<'a> Session<'a> {
                     }
                     codec.show_received(&bytes, text)
                 };
-                self.put(&reply).await;
+                self.answer(&reply).await;
                 reply.clear();
                 self.show(&shown).await;
                 if let Some(console) = &self.console {
@@ -317,6 +317,15 @@ impl Session<'_> {
         }
         let dump = self.codec.borrow_mut().show_sent(wire);
         self.show(&dump).await;
+    }
+
+    /// Sends what the peer wants to hear before it goes on.
+    async fn answer(&self, wire: &[u8]) {
+        if !wire.is_empty() {
+            self.wire.give_urgent(wire).await;
+            let dump = self.codec.borrow_mut().show_sent(wire);
+            self.show(&dump).await;
+        }
     }
 
     pub(super) async fn end_sending(&self) {

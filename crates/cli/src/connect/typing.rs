@@ -45,7 +45,7 @@ impl Session<'_> {
             }
             let mut screen = Vec::new();
             let deeds = console.type_keys(keys, &mut screen);
-            self.screen.give(&screen).await;
+            self.screen.give_urgent(&screen).await;
             for deed in deeds {
                 match deed {
                     Deed::Send(bytes) if is_open => self.say(&bytes).await,

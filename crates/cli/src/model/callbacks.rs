@@ -78,16 +78,15 @@ impl Guest {
         }
         let waits = connection.buffered();
         match session.end() {
-            None => {}
+            None => self.listen(session.may_hear(), session.waiting() + waits),
             Some(End::Finished) => connection.close(),
             Some(End::Failed(why)) => {
                 self.fate.replace(Some(Gone::Failed(why.to_owned())));
                 connection.close();
             }
             Some(End::Reset) if waits == 0 => connection.reset(),
-            Some(End::Reset) => {}
+            Some(End::Reset) => connection.pause(),
         }
-        self.pause(!session.may_hear() || session.waiting() + waits >= BOUND);
         let late = match waits {
             // There was a turn's worth of sends, and it is for others now.
             0 if !session.to_send(now).is_empty() => Some(now),
@@ -103,16 +102,18 @@ impl Guest {
         self.go_on(event_loop);
     }
 
-    fn pause(&self, is_paused: bool) {
+    /// Receives for as long as the session hears, and not too much waits to be sent.
+    fn listen(&self, may_hear: bool, waiting: usize) {
+        let is_paused = !may_hear || waiting >= BOUND;
         if self.is_paused.replace(is_paused) == is_paused {
             return;
         }
         if is_paused {
             self.connection.pause();
-            self.tell(|| "nothing more is received for now: paused".to_owned());
+            self.tell(|| format!("paused: {waiting} bytes wait to be sent, and nothing more is received"));
         } else {
             self.connection.resume();
-            self.tell(|| "resumed".to_owned());
+            self.tell(|| format!("resumed: {waiting} bytes wait"));
         }
     }
 

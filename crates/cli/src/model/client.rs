@@ -331,5 +331,5 @@ impl AsFd for Client {
 }
 
 /// How long and for how many bytes a client's end is waited for, as in the library.
-const PARTING: Duration = Duration::from_secs(2);
-const MOST_UNREAD: usize = 1 << 20;
+pub(super) const PARTING: Duration = Duration::from_secs(2);
+pub(super) const MOST_UNREAD: usize = 1 << 20;

@@ -22,11 +22,11 @@ use super::client::{Client, Step};
 use super::timers::Timers;
 use super::watched::{Doorway, Watched, heed, watch};
 use crate::serve::Options;
-use crate::serve::cost::Cost;
 use crate::serve::end::End;
 use crate::serve::house::{House, Standing};
 
 /// Serves until a signal.
+#[expect(clippy::disallowed_methods, reason = "there is no engine here")]
 pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOnce()) -> io::Result<End> {
     let mut selector = Selector::with(Mechanism::Epoll)?;
     let mut house = House::open(listeners, options, &selector.bell())?;
@@ -86,7 +86,7 @@ impl Clients {
         }
         for key in std::mem::take(&mut self.ready) {
             let Some(Watched::Client(client, ready)) = selector.source_mut(key) else { continue };
-            let has_work_left = converse(client, ready, &mut self.buffer, &mut house.cost, now);
+            let has_work_left = converse(client, ready, &mut self.buffer, now);
             let has_news = house.attend(client, now);
             if house.dismiss(client, now) {
                 self.timers.set(key, None);
@@ -104,17 +104,10 @@ impl Clients {
 }
 
 /// Receives and sends until both would block, or there is nothing to call for. Whether the budget was used up before.
-fn converse(
-    client: &mut Client,
-    ready: &mut Interest,
-    buffer: &mut [u8],
-    cost: &mut Cost,
-    now: Instant,
-) -> bool {
+fn converse(client: &mut Client, ready: &mut Interest, buffer: &mut [u8], now: Instant) -> bool {
     for _ in 0..BUDGET {
         let received = if ready.contains(Interest::READ) { client.receive(buffer, now) } else { Step::Idle };
         let sent = if ready.contains(Interest::WRITE) { client.send(now) } else { Step::Idle };
-        cost.steps([received, sent]);
         // The call that would block is saved where that is known without it; it could lose an urgent byte, too.
         if let Step::WouldBlock | Step::Drained = received {
             *ready = *ready - Interest::READ;

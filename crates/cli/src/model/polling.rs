@@ -22,6 +22,7 @@ pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOn
 }
 
 /// The loop: `converse` asks one client.
+#[expect(clippy::disallowed_methods, reason = "there is no engine here")]
 pub(super) fn serve_by(
     converse: fn(&mut Client, &mut [u8], Instant) -> [Step; 2],
     listeners: Vec<OwnedFd>,

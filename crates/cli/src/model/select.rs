@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use switchboard_selector::{Event, Events, Interest, Key, Mechanism, Mode, Selector};
 
-use super::client::{Client, Step};
+use super::client::Client;
 use super::watched::{Doorway, Watched, heed, watch};
 use crate::limits;
 use crate::serve::Options;
@@ -34,6 +34,7 @@ pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOn
 }
 
 /// The loop, on any mechanism that is level-triggered.
+#[expect(clippy::disallowed_methods, reason = "there is no engine here")]
 pub(super) fn serve_on(
     mechanism: Mechanism,
     listeners: Vec<OwnedFd>,
@@ -50,9 +51,7 @@ pub(super) fn serve_on(
         for event in &events {
             match selector.source_mut(event.key()) {
                 Some(Watched::Listener(_)) => house.knock(),
-                Some(Watched::Client(client, _)) => {
-                    house.cost.steps(converse(client, event, &mut buffer, now));
-                }
+                Some(Watched::Client(client, _)) => converse(client, event, &mut buffer, now),
                 None => {}
             }
         }
@@ -76,10 +75,12 @@ pub(super) fn serve_on(
 }
 
 /// One call each way for one client, so that it takes no time from the others. The answer is tried at once.
-fn converse(client: &mut Client, event: &Event, buffer: &mut [u8], now: Instant) -> [Step; 2] {
+fn converse(client: &mut Client, event: &Event, buffer: &mut [u8], now: Instant) {
     heed(client, event, now);
-    let received = if event.readable() { client.receive(buffer, now) } else { Step::Idle };
-    [received, client.send(now)]
+    if event.readable() {
+        client.receive(buffer, now);
+    }
+    client.send(now);
 }
 
 /// Which sets a client is to be in. The exceptional one always: with poll, that is how a broken connection is told of.

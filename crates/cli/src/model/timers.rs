@@ -42,6 +42,7 @@ impl Timers {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_methods, reason = "a test needs some moment to count from")]
 mod tests {
     use super::*;
     use std::net::TcpListener;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::model::Step;
 
-/// Counted by a model that calls its sockets itself.
+/// Counted by a model that asks its sockets in turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Cost {
     /// Calls of accept, receive and send.

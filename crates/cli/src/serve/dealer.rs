@@ -110,6 +110,7 @@ impl Dealer {
             && self.failure.borrow().is_none()
             && let Some(ready) = self.ready.take()
         {
+            self.watch(event_loop, true);
             ready();
             self.admit(event_loop);
         }
@@ -166,14 +167,14 @@ impl Dealer {
         });
         match turn.checked_sub(1) {
             None => self.hall.admit(event_loop, descriptor, peer),
-            Some(at) => others[at].post(Letter::Serve(Parcel::new(descriptor, peer, &self.hall.shared))),
+            Some(at) => others[at].post(Letter::Serve(Parcel::new(descriptor, peer, &self.hall.shared.home))),
         }
     }
 
     /// Watches the listeners, or no longer: whoever connects then waits in the queue.
     fn watch(self: &Rc<Self>, event_loop: &EventLoop, is_open: bool) {
         let mut watches = self.watches.borrow_mut();
-        if is_open == !watches.is_empty() {
+        if is_open != watches.is_empty() {
             return;
         }
         if !is_open {

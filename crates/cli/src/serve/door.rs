@@ -59,6 +59,11 @@ impl Door {
         self.paused.filter(|until| *until > now)
     }
 
+    /// Until when it is closed for want of descriptors, though that may be over.
+    pub(crate) fn paused(&self) -> Option<Instant> {
+        self.paused
+    }
+
     /// At how many it is closed.
     pub(crate) fn limit(&self) -> usize {
         self.limit

@@ -37,7 +37,7 @@ pub(crate) struct Rules {
 /// What all loops of a server share.
 pub(crate) struct Shared {
     pub(crate) rules: Rules,
-    pub(crate) home: Home,
+    pub(crate) home: Arc<Home>,
     ledger: Mutex<Ledger>,
 }
 
@@ -161,7 +161,7 @@ impl Shared {
     pub(crate) fn new(options: &Options, home: Home) -> Arc<Self> {
         let Options { read_size, idle_timeout, limit, grace, explain, .. } = *options;
         let rules = Rules { opening: options.opening(), read_size, idle_timeout, limit, grace, explain };
-        Arc::new(Self { rules, home, ledger: Mutex::default() })
+        Arc::new(Self { rules, home: Arc::new(home), ledger: Mutex::default() })
     }
 
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {

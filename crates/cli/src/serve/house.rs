@@ -37,6 +37,8 @@ pub(crate) struct House {
     /// The system said that somebody stands at the door, and they were not admitted yet.
     knocked: bool,
     pub(crate) explain: Explain,
+    /// Told of a model that asks its sockets over and over.
+    tells_cost: bool,
     pub(crate) cost: Cost,
 }
 
@@ -60,6 +62,7 @@ impl House {
             entered: false,
             knocked: false,
             explain: options.explain,
+            tells_cost: options.model.polls(),
             cost: Cost::default(),
         })
     }
@@ -154,7 +157,8 @@ impl House {
         match self.last {
             Phase::AtOnce(signal) => Standing::Ended(End::AtOnce(signal)),
             _ if self.door.is_closed() && self.ledger.served() == 0 => {
-                Standing::Ended(End::Drained(std::mem::take(&mut self.ledger).close(), Some(self.cost)))
+                let cost = self.tells_cost.then_some(self.cost);
+                Standing::Ended(End::Drained(std::mem::take(&mut self.ledger).close(), cost))
             }
             _ => {
                 // The queue is not waited for, but emptied at once.

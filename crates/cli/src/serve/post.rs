@@ -11,8 +11,6 @@ use std::time::Instant;
 
 use switchboard::engine::Address;
 
-use super::hall::Shared;
-
 /// To a loop that serves. When the last [`Inbox`] for it is gone, nobody comes any more.
 pub(crate) enum Letter {
     Serve(Parcel),
@@ -44,7 +42,7 @@ pub(crate) struct Inbox {
 /// A connection between two loops.
 pub(crate) struct Parcel {
     connection: Option<(OwnedFd, Address)>,
-    shared: Arc<Shared>,
+    home: Arc<Home>,
 }
 
 /// Wakes a loop; the last time, when it is dropped.
@@ -76,8 +74,8 @@ impl Inbox {
 }
 
 impl Parcel {
-    pub(crate) fn new(descriptor: OwnedFd, peer: Address, shared: &Arc<Shared>) -> Self {
-        Self { connection: Some((descriptor, peer)), shared: Arc::clone(shared) }
+    pub(crate) fn new(descriptor: OwnedFd, peer: Address, home: &Arc<Home>) -> Self {
+        Self { connection: Some((descriptor, peer)), home: Arc::clone(home) }
     }
 
     pub(crate) fn open(mut self) -> Option<(OwnedFd, Address)> {
@@ -88,7 +86,7 @@ impl Parcel {
 impl Drop for Parcel {
     fn drop(&mut self) {
         if let Some((descriptor, peer)) = self.connection.take() {
-            self.shared.home.tell(News::Back(descriptor, peer));
+            self.home.tell(News::Back(descriptor, peer));
         }
     }
 }
@@ -96,5 +94,48 @@ impl Drop for Parcel {
 impl Drop for Ring {
     fn drop(&mut self) {
         self.0.wake_by_ref();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::sync::mpsc::{Receiver, channel};
+
+    use super::*;
+
+    fn home() -> (Arc<Home>, Receiver<News>) {
+        let (news, received) = channel();
+        (Arc::new(Home { news, waker: Waker::noop().clone() }), received)
+    }
+
+    fn parcel(port: u16, home: &Arc<Home>) -> Letter {
+        let descriptor = std::io::stderr().as_fd().try_clone_to_owned().unwrap();
+        Letter::Serve(Parcel::new(descriptor, Address::Ip(([127, 0, 0, 1], port).into()), home))
+    }
+
+    fn came_back(received: &Receiver<News>) -> Vec<Option<u16>> {
+        let ports = received.try_iter().map(|news| match news {
+            News::Back(_, peer) => peer.port(),
+            News::Open(_) => panic!("nothing was opened"),
+        });
+        ports.collect()
+    }
+
+    #[test]
+    fn what_a_loop_did_not_take_goes_home_whenever_the_loop_ended() {
+        let (home, received) = home();
+        let (sender, letters) = channel();
+        let inbox = Inbox::new(sender, Waker::noop().clone());
+        for port in [1, 2, 3] {
+            inbox.post(parcel(port, &home));
+        }
+        let Ok(Letter::Serve(first)) = letters.try_recv() else { panic!("the first is there") };
+        assert!(first.open().is_some());
+        assert_eq!(came_back(&received), []);
+        drop(letters);
+        assert_eq!(came_back(&received), [Some(2), Some(3)]);
+        inbox.post(parcel(4, &home));
+        assert_eq!(came_back(&received), [Some(4)]);
     }
 }

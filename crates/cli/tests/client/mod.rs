@@ -8,6 +8,7 @@ pub(crate) mod terminal;
 
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,6 +16,7 @@ use std::{fs, mem};
 
 use rustix::process::{Pid, Signal, kill_process};
 use socket2::{Domain, SockRef, Socket, Type};
+use switchboard_selector::{Interest, ready};
 
 use crate::server::{DEADLINE, switchboard};
 
@@ -164,6 +166,18 @@ pub(crate) fn silent_port() -> (SocketAddr, Vec<Socket>) {
         kept.push(filler);
     }
     (address.as_socket().unwrap(), kept)
+}
+
+/// Fills a slice from what has no deadline of its own, such as a pipe.
+pub(crate) fn read_in_time(from: &mut (impl Read + AsFd), into: &mut [u8]) {
+    let mut filled = 0;
+    while filled < into.len() {
+        let ready = ready(from.as_fd(), Interest::READ, Some(DEADLINE)).unwrap();
+        assert!(!ready.is_empty(), "only {filled} bytes of {} came", into.len());
+        let count = from.read(&mut into[filled..]).unwrap();
+        assert!(count > 0, "it ended after {filled} bytes of {}", into.len());
+        filled += count;
+    }
 }
 
 fn read_all(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {

@@ -28,8 +28,22 @@ pub(crate) struct Terminal {
 pub(crate) struct Program(pub(crate) Child);
 
 impl Terminal {
-    /// 80 columns wide.
+    /// 80 columns wide, and looked at.
     pub(crate) fn new() -> Self {
+        let terminal = Self::unread();
+        let (mut looking, seen) = (terminal.person.try_clone().unwrap(), Arc::clone(&terminal.shown));
+        thread::spawn(move || {
+            let mut bytes = [0; 4096];
+            while let Ok(count @ 1..) = looking.read(&mut bytes) {
+                seen.0.lock().unwrap().extend_from_slice(&bytes[..count]);
+                seen.1.notify_all();
+            }
+        });
+        terminal
+    }
+
+    /// One that stops when it is full, as with Ctrl-S.
+    pub(crate) fn unread() -> Self {
         let person = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&person).unwrap();
         unlockpt(&person).unwrap();
@@ -38,16 +52,7 @@ impl Terminal {
         let program = rustix::fs::open(name, flags, Mode::empty()).unwrap();
         tcsetwinsize(&program, Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
         let person = File::from(person);
-        let shown = Arc::<(Mutex<Vec<u8>>, Condvar)>::default();
-        let (mut looking, seen) = (person.try_clone().unwrap(), Arc::clone(&shown));
-        thread::spawn(move || {
-            let mut bytes = [0; 4096];
-            while let Ok(count @ 1..) = looking.read(&mut bytes) {
-                seen.0.lock().unwrap().extend_from_slice(&bytes[..count]);
-                seen.1.notify_all();
-            }
-        });
-        let mut terminal = Self { person, program, shown, found: String::new() };
+        let mut terminal = Self { person, program, shown: Arc::default(), found: String::new() };
         terminal.found = terminal.modes();
         terminal
     }

@@ -43,6 +43,9 @@ macro_rules! models {
 }
 
 models! { $
+    blocking: Model::called("blocking").one_at_a_time(),
+    threads: Model::called("threads"),
+    processes: Model::called("processes").in_processes(),
     polling: Model::called("polling").polling(),
     buffered: Model::called("buffered").polling(),
     select: Model::called("select").counting(),

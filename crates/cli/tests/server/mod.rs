@@ -149,6 +149,11 @@ impl Server {
         (0..).find(|number| fs::symlink_metadata(format!("{folder}/{number}")).is_err())
     }
 
+    /// Its process.
+    pub(crate) fn id(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).expect("the server runs");
     }

@@ -1,0 +1,195 @@
+//! *processes*: a process for each client, another of the same program, to which the connection is passed on.
+//!
+//! What befalls one process befalls no other: a client whose process is killed takes nobody along, and is reported. The
+//! system tidies up after it. The price is a process each, so `--limit` bounds them; and nothing is shared, so that the
+//! two talk over a socket pair: orders go there, and the books come back (`child`). Its end is the end of either side.
+
+use std::collections::HashMap;
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Read, Write};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use rustix::io::Errno;
+use switchboard::engine::Address;
+use switchboard_selector::Key;
+
+use super::child::{CUT, FLAG, HEAR_NO_MORE, NOT_NOW, READY};
+use super::talk::Farewell;
+use crate::error::reason;
+use crate::serve::Options;
+use crate::serve::drain::Phase;
+use crate::serve::end::End;
+use crate::serve::ledger::Gone;
+use crate::serve::reception::{Newcomer, Next, Reception, now};
+
+/// Serves until a signal.
+pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOnce()) -> io::Result<End> {
+    let program = Program::this()?;
+    let mut reception = Reception::open(listeners, options, None)?;
+    let mut clients = HashMap::new();
+    ready();
+    loop {
+        match reception.next()? {
+            Next::Client(newcomer) => {
+                if let Some((key, client)) = program.start(newcomer, &mut reception) {
+                    let (process, peer) = (client.process.id(), &client.peer);
+                    options.explain.tell(|| format!("{peer} is served by process {process}"));
+                    clients.insert(key, client);
+                }
+            }
+            Next::Woken(keys) => {
+                for key in keys {
+                    if clients.get_mut(&key).is_some_and(Client::has_ended) {
+                        let client = clients.remove(&key).expect("it was there");
+                        reception.unwatch(key)?;
+                        client.part(&mut reception);
+                    }
+                }
+            }
+            Next::Entered(Phase::LastWords) => clients.values().for_each(|client| client.order(HEAR_NO_MORE)),
+            Next::Entered(Phase::Over) => {
+                clients.values().for_each(|client| client.order(CUT));
+                reception.set_alarm(now() + OBEDIENCE);
+            }
+            Next::Entered(_) => {}
+            // Stopped, perhaps: that is no way to stay.
+            Next::Alarm => clients.values_mut().for_each(Client::kill),
+            Next::Ended(end) => return Ok(end),
+        }
+    }
+}
+
+/// How to start this program again, for one client.
+struct Program {
+    path: PathBuf,
+    name: OsString,
+    arguments: Vec<OsString>,
+}
+
+impl Program {
+    /// The very file that runs, even if another has taken its name since, as at an update; where the system cannot say so,
+    /// the name will do.
+    fn this() -> io::Result<Self> {
+        let running = Path::new("/proc/self/exe");
+        let path = if running.exists() { running.to_owned() } else { env::current_exe()? };
+        let mut typed = env::args_os();
+        let name = typed.next().unwrap_or_else(|| "switchboard".into());
+        let mut arguments: Vec<_> = typed.collect();
+        // After the subcommand.
+        arguments.insert(arguments.len().min(1), FLAG.into());
+        Ok(Self { path, name, arguments })
+    }
+
+    /// Starts a child that has the connection as its stdin, and us as its stdout. All other descriptors close on exec.
+    /// If none is to be had, the client is kept.
+    fn start(&self, newcomer: Newcomer, reception: &mut Reception) -> Option<(Key, Client)> {
+        match self.spawn(&newcomer, reception) {
+            Ok((key, process, line)) => {
+                let Newcomer { peer, since, .. } = &newcomer;
+                let (peer, since) = (peer.clone(), *since);
+                let said = Vec::new();
+                Some((key, Client { process, line, said, peer, since, newcomer: Some(newcomer) }))
+            }
+            Err(error) => {
+                reception.keep(newcomer, NONE_TO_BE_HAD, &error);
+                None
+            }
+        }
+    }
+
+    fn spawn(
+        &self,
+        newcomer: &Newcomer,
+        reception: &mut Reception,
+    ) -> io::Result<(Key, Child, Rc<UnixStream>)> {
+        let (ours, theirs) = UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let line = Rc::new(ours);
+        let key = reception.watch(Rc::clone(&line) as _)?;
+        let spawned = newcomer.socket.try_clone().and_then(|socket| {
+            // In a group of its own, so that Ctrl-C comes to us alone: we see to the rest.
+            let mut command = Command::new(&self.path);
+            command.arg0(&self.name).args(&self.arguments).process_group(0);
+            command.stdin(OwnedFd::from(socket)).stdout(OwnedFd::from(theirs)).spawn()
+        });
+        match spawned {
+            Ok(process) => Ok((key, process, line)),
+            Err(error) => reception.unwatch(key).and(Err(error)),
+        }
+    }
+}
+
+/// Somebody who is being served.
+struct Client {
+    process: Child,
+    /// Orders go there, and the books come back.
+    line: Rc<UnixStream>,
+    said: Vec<u8>,
+    /// Until the child has begun: then the connection is the child's alone.
+    newcomer: Option<Newcomer>,
+    peer: Address,
+    since: Instant,
+}
+
+impl Client {
+    /// A child that has ended gets none.
+    fn order(&self, order: u8) {
+        (&*self.line).write_all(&[order]).ok();
+    }
+
+    fn kill(&mut self) {
+        self.process.kill().ok();
+    }
+
+    /// Takes in what the child says. It ends its side by ending.
+    fn has_ended(&mut self) -> bool {
+        let read = (&*self.line).read_to_end(&mut self.said);
+        if self.said.first() == Some(&READY) {
+            self.newcomer = None;
+        }
+        !read.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Reaps the child, and writes down what it said. A client that it has not begun with is kept for another.
+    fn part(mut self, reception: &mut Reception) {
+        let lost = |why| Farewell { received: 0, sent: 0, gone: Gone::Failed(why) };
+        let ended = self.process.wait();
+        if let Some(newcomer) = self.newcomer {
+            let not_now = ended.as_ref().is_ok_and(|status| status.code() == Some(NOT_NOW.into()));
+            let why = match ended {
+                _ if not_now => Errno::AGAIN.into(),
+                Ok(status) => io::Error::other(fate(status)),
+                Err(error) => error,
+            };
+            return reception.keep(newcomer, NONE_TO_BE_HAD, &why);
+        }
+        let Farewell { received, sent, gone } = match ended {
+            Ok(status) if status.success() => Farewell::read(&self.said)
+                .unwrap_or_else(|| lost("its process did not say how it went".to_owned())),
+            Ok(status) => lost(fate(status)),
+            Err(error) => lost(format!("its process cannot be waited for: {}", reason(&error))),
+        };
+        reception.dismiss(&self.peer, self.since, (received, sent), &gone);
+    }
+}
+
+/// What became of a child that did not end well.
+fn fate(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("its process was killed by signal {signal}"),
+        (None, Some(code)) => format!("its process ended with code {code}"),
+        (None, None) => "its process ended".to_owned(),
+    }
+}
+
+/// How long a child may take to let go when it is told to.
+const OBEDIENCE: Duration = Duration::from_secs(1);
+
+const NONE_TO_BE_HAD: &str = "there is no process to be had";
