@@ -61,16 +61,17 @@ pub(crate) struct Pace {
     faults: Faults,
     /// When the last answer is due: none overtakes it.
     due: Option<Instant>,
-    /// What may still go before the drip's next time.
+    /// What may still go before the drip's next time, which begins when the first of it goes.
     allowance: usize,
     refill: Option<Instant>,
+    asked: Option<Instant>,
     /// How large the next piece is; it stays so until something of it has gone.
     piece: usize,
 }
 
 impl Pace {
     pub(crate) fn new(faults: Faults) -> Self {
-        Self { faults, due: None, allowance: 0, refill: None, piece: chopped() }
+        Self { faults, due: None, allowance: 0, refill: None, asked: None, piece: chopped() }
     }
 
     /// When an answer is due that is ready now.
@@ -83,16 +84,20 @@ impl Pace {
     /// How many bytes may go now, of many.
     pub(crate) fn room(&mut self, now: Instant) -> usize {
         let chopped = if self.faults.chop { self.piece } else { usize::MAX };
-        let Some(Drip { bytes, time }) = self.faults.drip else { return chopped };
+        let Some(Drip { bytes, .. }) = self.faults.drip else { return chopped };
         if self.refill.is_none_or(|refill| refill <= now) {
             self.allowance = bytes;
-            self.refill = Some(now + time);
+            self.refill = None;
         }
+        self.asked = Some(now);
         self.allowance.min(chopped)
     }
 
     pub(crate) fn sent(&mut self, count: usize) {
         self.allowance = self.allowance.saturating_sub(count);
+        if let (Some(Drip { time, .. }), None) = (self.faults.drip, self.refill) {
+            self.refill = self.asked.map(|asked| asked + time);
+        }
         self.piece = chopped();
     }
 
@@ -122,6 +127,19 @@ mod tests {
         pace.sent(1);
         assert_eq!((pace.room(start), pace.wake()), (0, Some(start + time)));
         assert_eq!(pace.room(start + time), 3);
+    }
+
+    #[test]
+    fn the_time_of_a_drip_runs_while_bytes_go_and_not_before() {
+        let (start, time) = (Instant::now(), Duration::from_secs(10));
+        let mut pace = Pace::new(Faults { drip: Some(Drip { bytes: 3, time }), ..Faults::default() });
+        // Asked for when there is nothing to send yet.
+        pace.room(start);
+        let later = start + time * 9 / 10;
+        assert_eq!(pace.room(later), 3);
+        pace.sent(3);
+        assert_eq!((pace.room(start + time), pace.wake()), (0, Some(later + time)));
+        assert_eq!(pace.room(later + time), 3);
     }
 
     #[test]

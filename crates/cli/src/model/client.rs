@@ -251,9 +251,9 @@ impl Client {
         Some((Visit { peer: &self.peer, since: self.since, received, sent }, gone))
     }
 
-    /// Whether nothing waits to be sent to it.
+    /// Whether nothing waits to be sent to it; what was cut short waits for nothing any more.
     pub(crate) fn is_silent(&self) -> bool {
-        self.session.is_silent()
+        !matches!(self.stage, Stage::Talking) || self.session.is_silent()
     }
 
     fn may_receive(&self) -> bool {

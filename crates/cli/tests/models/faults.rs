@@ -33,9 +33,11 @@ fn an_answer_is_late_by_the_delay_and_hardly_more(model: &Model) {
         expect(&client, b"are you there?");
     });
     // Who has ended their side gets what is late all the same.
-    client.write_all(b"goodbye").unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    assert_takes_at_least(delay, || assert_ends_after(&client, b"goodbye"));
+    assert_takes_at_least(delay, || {
+        client.write_all(b"goodbye").unwrap();
+        client.shutdown(Shutdown::Write).unwrap();
+        assert_ends_after(&client, b"goodbye");
+    });
 }
 
 fn jitter_makes_answers_late_at_random_and_never_exchanges_them(model: &Model) {
@@ -85,6 +87,19 @@ fn a_drip_lets_so_many_bytes_go_in_so_much_time(model: &Model) {
 }
 
 fn chopped_answers_come_in_small_pieces_and_whole(model: &Model) {
+    // The system joins what is not read fast enough; without the fault there are one or two.
+    let most = (0..5).map(|_| count_pieces(model)).find(|pieces| *pieces >= 4);
+    assert!(most.is_some(), "never in more than three pieces");
+
+    let server = model.serve(&["--chop", "--service", "line", "--greeting", "Hi! "]);
+    let mut client = server.connect();
+    client.write_all(b"one\ntwo\n").unwrap();
+    client.shutdown(Shutdown::Write).unwrap();
+    assert_ends_after(&client, b"Hi! Welcome! Every line you send comes back.\r\nEcho: one\r\nEcho: two\r\n");
+}
+
+/// In how many an answer of 10 kB comes.
+fn count_pieces(model: &Model) -> usize {
     let server = model.serve(&["--chop"]);
     let mut client = server.connect();
     let bytes = pattern(1, 10_000);
@@ -97,22 +112,14 @@ fn chopped_answers_come_in_small_pieces_and_whole(model: &Model) {
         pieces += 1;
     }
     assert!(read == bytes, "other bytes");
-    // The system joins what is not read fast enough; without the fault there are one or two.
-    assert!(pieces >= 8, "only {pieces}");
-    drop(client);
-
-    let server = model.serve(&["--chop", "--service", "line", "--greeting", "Hi! "]);
-    let mut client = server.connect();
-    client.write_all(b"one\ntwo\n").unwrap();
-    client.shutdown(Shutdown::Write).unwrap();
-    assert_ends_after(&client, b"Hi! Welcome! Every line you send comes back.\r\nEcho: one\r\nEcho: two\r\n");
+    pieces
 }
 
 fn a_server_that_never_reads_says_its_own_and_hears_nothing(model: &Model) {
     let server = model.serve(&["--never-read", "--service", "hello"]);
     assert_ends_after(&server.connect(), b"Hello from server!\r\n");
 
-    let server = model.serve_telling_json(&["--never-read", "--service", "line"]);
+    let server = model.serve_telling_json(&["--never-read", "--service", "line", "--grace", "100ms"]);
     let client = server.connect();
     expect(&client, b"Welcome! Every line you send comes back.\r\n");
     // It is stopped after what the system takes.
@@ -137,12 +144,16 @@ fn after_so_many_bytes_comes_the_end_and_not_one_byte_more(model: &Model) {
         ("49999", "echo", &bytes, &bytes[..49_999]),
         ("20000", "discard", &bytes, b""),
     ] {
-        let server = model.serve_telling_json(&["--service", service, "--close-after", after]);
+        let server =
+            model.serve_telling_json(&["--service", service, "--close-after", after, "--grace", "20s"]);
         let mut client = server.connect();
         client.write_all(sent).expect("what was sent is read to its end");
         assert_ends_after(&client, answer);
         drop(client);
+        let begun = Instant::now();
         let receipt = server.stop().receipt();
+        // What was left unsaid keeps nobody from seeing that the client has gone.
+        assert!(begun.elapsed() < Duration::from_secs(1), "{service} {after}: took {:?}", begun.elapsed());
         let expected = (&1.into(), &answer.len().into());
         assert_eq!((&receipt["finished"], &receipt["sent"]), expected, "{service} {after}: {receipt}");
     }

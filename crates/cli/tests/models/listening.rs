@@ -37,9 +37,9 @@ fn the_first_line_tells_the_address_the_service_and_the_model(model: &Model) {
     let told =
         "ended; 1 accepted: 1 finished, 0 failed, 0 cancelled; at most 1 at once; 5 bytes received, 5 sent\n";
     assert!(ended.stderr.starts_with(told), "{}", ended.stderr);
-    // One that counts tells what serving has cost.
+    // One that asks its sockets over and over tells what that has cost.
     let cost: Vec<_> = ended.stderr.lines().skip(1).collect();
-    assert_eq!(cost.len(), usize::from(model.counts), "{cost:?}");
+    assert_eq!(cost.len(), usize::from(model.polls), "{cost:?}");
     assert!(cost.iter().all(|line| line.contains(" in vain; ")), "{cost:?}");
 }
 
@@ -78,7 +78,7 @@ fn json_tells_the_start_and_the_end(model: &Model) {
     ] {
         assert_eq!(receipt[key], count, "{key}: {receipt}");
     }
-    assert_eq!(receipt["cost"].is_object(), model.counts, "{receipt}");
+    assert_eq!(receipt["cost"].is_object(), model.polls, "{receipt}");
 }
 
 fn explain_says_what_the_model_does(model: &Model) {

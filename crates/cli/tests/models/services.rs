@@ -104,7 +104,7 @@ fn boom_fails_once_and_everybody_else_lives_on(model: &Model) {
 }
 
 fn chargen_sends_the_pattern_for_as_long_as_somebody_reads(model: &Model) {
-    let server = model.serve_telling_json(&["--service", "chargen"]);
+    let server = model.serve(&["--service", "chargen"]);
     for _ in 0..2 {
         let mut client = server.connect();
         client.write_all(b"thrown away").unwrap();
@@ -126,10 +126,6 @@ fn chargen_sends_the_pattern_for_as_long_as_somebody_reads(model: &Model) {
             assert!(line == expected, "line {number}: {}", String::from_utf8_lossy(line));
         }
     }
-    let ended = server.stop();
-    let (_, receipt) = ended.log_and_receipt();
-    // Who leaves with bytes unread breaks the connection.
-    assert_eq!((&receipt["accepted"], &receipt["failed"]), (&2.into(), &2.into()), "{receipt}");
 }
 
 fn daytime_and_time_tell_the_time_and_hang_up(model: &Model) {

@@ -16,8 +16,6 @@ pub(crate) struct Model {
     pub(crate) one_at_a_time: bool,
     /// It asks its sockets over and over, which costs time even when nothing happens, unless it pauses.
     pub(crate) polls: bool,
-    /// It counts its calls, and tells at the end how many were in vain.
-    pub(crate) counts: bool,
     /// With how many clients at once it is tested at most.
     pub(crate) most: usize,
     /// What a client may cost at most that sends and never reads, bytes: what waits for it, and whatever serves it.
@@ -48,9 +46,9 @@ models! { $
     processes: Model::called("processes").in_processes(),
     polling: Model::called("polling").polling(),
     buffered: Model::called("buffered").polling(),
-    select: Model::called("select").counting(),
-    poll: Model::called("poll").counting(),
-    epoll: Model::called("epoll").counting(),
+    select: Model::called("select"),
+    poll: Model::called("poll"),
+    epoll: Model::called("epoll"),
     callbacks_on_epoll: Model::called("callbacks").on("epoll"),
     callbacks_on_poll: Model::called("callbacks").on("poll"),
     callbacks_on_select: Model::called("callbacks").on("select"),
@@ -67,7 +65,6 @@ impl Model {
             engine: None,
             one_at_a_time: false,
             polls: false,
-            counts: false,
             most: 500,
             memory: 1 << 20,
         }
@@ -75,10 +72,6 @@ impl Model {
 
     const fn on(self, engine: &'static str) -> Self {
         Self { engine: Some(engine), ..self }
-    }
-
-    const fn counting(self) -> Self {
-        Self { counts: true, ..self }
     }
 
     const fn one_at_a_time(self) -> Self {
@@ -90,7 +83,7 @@ impl Model {
     }
 
     const fn polling(self) -> Self {
-        Self { polls: true, counts: true, arguments: &["--pause", "1ms"], ..self }
+        Self { polls: true, arguments: &["--pause", "200us"], ..self }
     }
 
     /// A server on a free port, with a short grace period and these arguments.
