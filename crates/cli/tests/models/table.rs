@@ -16,7 +16,7 @@ pub(crate) struct Model {
     pub(crate) one_at_a_time: bool,
     /// It asks its sockets over and over, which costs time even when nothing happens, unless it pauses.
     pub(crate) polls: bool,
-    /// It counts its calls, and tells at the end how many were in vain.
+    /// It asks over and over, counts its calls, and tells at the end how many were in vain.
     pub(crate) counts: bool,
     /// With how many clients at once it is tested at most.
     pub(crate) most: usize,
@@ -48,9 +48,9 @@ models! { $
     processes: Model::called("processes").in_processes(),
     polling: Model::called("polling").polling(),
     buffered: Model::called("buffered").polling(),
-    select: Model::called("select").counting(),
-    poll: Model::called("poll").counting(),
-    epoll: Model::called("epoll").counting(),
+    select: Model::called("select"),
+    poll: Model::called("poll"),
+    epoll: Model::called("epoll"),
     callbacks_on_epoll: Model::called("callbacks").on("epoll"),
     callbacks_on_poll: Model::called("callbacks").on("poll"),
     callbacks_on_select: Model::called("callbacks").on("select"),
@@ -75,10 +75,6 @@ impl Model {
 
     const fn on(self, engine: &'static str) -> Self {
         Self { engine: Some(engine), ..self }
-    }
-
-    const fn counting(self) -> Self {
-        Self { counts: true, ..self }
     }
 
     const fn one_at_a_time(self) -> Self {
