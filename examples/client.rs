@@ -2,6 +2,8 @@
 //!
 //! `cargo run -- serve`, then `cargo run --example client -- 127.0.0.1:8000 'Hello, server!'`
 
+#![allow(clippy::disallowed_methods, reason = "without an engine there is only the system's clock")]
+
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
