@@ -120,8 +120,7 @@ impl Guest {
     /// Has the clock looked at again at this moment, or when it will have been idle for too long. A timer that is early
     /// for that is left, and sets itself again: so with a timeout alone it is set once per timeout, not per message.
     fn look_again(self: &Rc<Self>, event_loop: &EventLoop, late: Option<Instant>) {
-        let idle = self.idle_at();
-        let Some(due) = late.into_iter().chain(idle).min() else { return };
+        let Some(due) = late.into_iter().chain(self.idle_at()).min() else { return };
         if let Some((armed, callback)) = self.timer.get() {
             if armed <= due {
                 return;
