@@ -60,7 +60,7 @@ struct Low {
 
 #[derive(Debug, Subcommand)]
 enum LowCommand {
-    Serve(LowServe),
+    Serve(Box<LowServe>),
     Connect(LowConnect),
 }
 

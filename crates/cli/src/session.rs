@@ -82,7 +82,7 @@ impl Opening {
 
 impl Session {
     /// What may be sent now: nothing, if nothing is to be or it is too early.
-    pub(crate) fn to_send(&mut self, now: Instant) -> &[u8] {
+    pub(crate) fn sendable(&mut self, now: Instant) -> &[u8] {
         if self.messages.is_empty() && self.then == Then::GoOn && self.cut_end().is_none() {
             let mut say = Vec::new();
             self.conversation.go_on(&mut say);

@@ -65,7 +65,7 @@ impl Guest {
         let (connection, now) = (&self.connection, event_loop.now());
         let mut session = self.session.borrow_mut();
         for _ in 0..SENDS_PER_TURN {
-            let bytes = if connection.buffered() == 0 { session.to_send(now) } else { &[] };
+            let bytes = if connection.buffered() == 0 { session.sendable(now) } else { &[] };
             // Closed, it refuses; `on_close` is on its way then.
             if bytes.is_empty() || connection.send(bytes).is_err() {
                 break;
@@ -89,7 +89,7 @@ impl Guest {
         }
         let late = match waits {
             // There was a turn's worth of sends, and it is for others now.
-            0 if !session.to_send(now).is_empty() => Some(now),
+            0 if !session.sendable(now).is_empty() => Some(now),
             0 => session.wake(now),
             _ => None,
         };

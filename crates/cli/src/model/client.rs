@@ -134,7 +134,7 @@ impl Client {
         if !matches!(self.stage, Stage::Talking) {
             return Step::Idle;
         }
-        let bytes = self.session.to_send(now);
+        let bytes = self.session.sendable(now);
         if bytes.is_empty() {
             return Step::Idle;
         }
@@ -159,7 +159,7 @@ impl Client {
         if self.may_receive() {
             interest |= Interest::READ;
         }
-        if matches!(self.stage, Stage::Talking) && !self.session.to_send(now).is_empty() {
+        if matches!(self.stage, Stage::Talking) && !self.session.sendable(now).is_empty() {
             interest |= Interest::WRITE;
         }
         interest

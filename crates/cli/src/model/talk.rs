@@ -84,7 +84,7 @@ impl Talk<'_> {
                     return self.cancelled(Why::Idle, self.connection.unsent());
                 }
             }
-            let done = if !self.session.to_send(now).is_empty() {
+            let done = if !self.session.sendable(now).is_empty() {
                 self.send(now)
             } else if let Some(end) = self.session.end() {
                 return self.part(end, &mut buffer);
@@ -104,7 +104,7 @@ impl Talk<'_> {
     }
 
     fn send(&mut self, begun: Instant) -> io::Result<()> {
-        if let Some(count) = self.connection.send(self.session.to_send(begun))? {
+        if let Some(count) = self.connection.send(self.session.sendable(begun))? {
             self.session.sent(count);
             self.idle.interrupt(now());
         }

@@ -63,7 +63,7 @@ async fn converse(mut session: Session, mut stream: Stream, peer: &Address, most
         stream.set(Setting::NoDelay(true)).ok();
     }
     loop {
-        let bytes = session.to_send(now());
+        let bytes = session.sendable(now());
         if !bytes.is_empty() {
             stream.write_all(bytes).await?;
             let count = bytes.len();

@@ -64,6 +64,8 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::disallowed_methods, reason = "a moment to begin with")]
+
     use super::*;
 
     #[test]

@@ -9,6 +9,7 @@ use super::{Conversation, Then};
 pub(super) struct Time;
 
 impl Conversation for Time {
+    #[expect(clippy::disallowed_methods, reason = "the time of day is what is asked for")]
     fn open(&mut self, say: &mut Vec<u8>) -> Then {
         say.extend_from_slice(&seconds(SystemTime::now()).to_be_bytes());
         Then::HangUp

@@ -1,4 +1,5 @@
 //! Sessions without sockets: what is to be sent, when, and how it ends.
+#![allow(clippy::disallowed_methods, reason = "a moment to begin with")]
 
 use std::time::{Duration, Instant};
 
@@ -11,21 +12,21 @@ use crate::faults::Drip;
 fn what_is_heard_is_answered_in_order_and_forgotten_as_it_is_sent() {
     let now = Instant::now();
     let mut session = begin(Service::Echo, Faults::default(), now);
-    assert!(session.is_silent() && session.to_send(now).is_empty());
+    assert!(session.is_silent() && session.sendable(now).is_empty());
     session.hear(b"one", now);
     session.hear(b"two", now);
-    assert_eq!(session.to_send(now), b"one");
+    assert_eq!(session.sendable(now), b"one");
     session.sent(2);
-    assert_eq!(session.to_send(now), b"e");
+    assert_eq!(session.sendable(now), b"e");
     assert_eq!(session.waiting(), 4);
     session.hear(b"three", now);
-    assert_eq!(session.to_send(now), b"e", "not overtaken");
+    assert_eq!(session.sendable(now), b"e", "not overtaken");
     session.sent(1);
-    assert_eq!(session.to_send(now), b"two");
+    assert_eq!(session.sendable(now), b"two");
     session.sent(3);
-    assert_eq!(session.to_send(now), b"three");
+    assert_eq!(session.sendable(now), b"three");
     session.sent(5);
-    assert!(session.is_silent() && session.to_send(now).is_empty());
+    assert!(session.is_silent() && session.sendable(now).is_empty());
     assert_eq!((session.traffic(), session.waiting(), session.end()), ((11, 11), 0, None));
 }
 
@@ -38,7 +39,7 @@ fn the_greeting_and_the_opening_words_come_first() {
         (Service::Hello, b"Hi! Hello from server!\r\n"),
     ] {
         let opening = Opening { service, faults: Faults::default(), greeting: b"Hi! ".to_vec() };
-        assert_eq!(opening.begin(now).to_send(now), said);
+        assert_eq!(opening.begin(now).sendable(now), said);
     }
 }
 
@@ -70,13 +71,13 @@ fn it_ends_when_all_is_sent_and_not_before() {
         }
         session.hear_end(now);
         assert!(!session.may_hear());
-        for count in 0..said.len() {
+        for (count, byte) in said.iter().enumerate() {
             assert_eq!(session.end(), None, "{} after {count}", service.name());
-            assert_eq!(session.to_send(now)[0], said[count]);
+            assert_eq!(session.sendable(now)[0], *byte);
             session.sent(1);
         }
         assert_eq!(session.end(), Some(end));
-        assert!(session.is_silent() && session.to_send(now).is_empty());
+        assert!(session.is_silent() && session.sendable(now).is_empty());
     }
     let mut silent = begin(Service::Discard, Faults::default(), now);
     silent.hear(b"into the void", now);
@@ -92,7 +93,7 @@ fn what_comes_after_the_end_of_the_talk_changes_nothing() {
     assert!(!session.may_hear());
     session.hear(b"but wait", now);
     session.hear_end(now);
-    let said = session.to_send(now).len();
+    let said = session.sendable(now).len();
     session.sent(said);
     assert_eq!((session.end(), session.traffic()), (Some(End::Finished), (8, 20)));
     // Who fails does not end well because the client does.
@@ -125,12 +126,12 @@ fn a_cut_is_exact_whatever_the_service_and_the_pieces() {
                 }
             }
             while session.end().is_none() {
-                let count = session.to_send(now).len().min(most);
+                let count = session.sendable(now).len().min(most);
                 assert!(count > 0, "{} stops after {:?}", service.name(), session.traffic());
                 session.sent(count);
             }
             assert_eq!((session.end(), session.traffic().1), (Some(end), after), "{}", service.name());
-            assert!(!session.may_hear() && session.to_send(now).is_empty());
+            assert!(!session.may_hear() && session.sendable(now).is_empty());
         }
     }
 }
@@ -157,13 +158,13 @@ fn a_late_answer_is_due_after_the_delay_and_holds_nothing_else_up() {
     assert!(session.may_hear());
     session.hear(b"two", second);
     session.hear_end(second);
-    assert!(session.to_send(start + delay - Duration::from_nanos(1)).is_empty());
+    assert!(session.sendable(start + delay - Duration::from_nanos(1)).is_empty());
     assert_eq!((session.wake(start), session.end()), (Some(start + delay), None));
-    assert_eq!(session.to_send(start + delay), b"one");
+    assert_eq!(session.sendable(start + delay), b"one");
     session.sent(3);
-    assert!(session.to_send(start + delay).is_empty());
+    assert!(session.sendable(start + delay).is_empty());
     assert_eq!(session.wake(start + delay), Some(second + delay));
-    assert_eq!(session.to_send(second + delay), b"two");
+    assert_eq!(session.sendable(second + delay), b"two");
     session.sent(3);
     assert_eq!(session.end(), Some(End::Finished));
 }
@@ -174,10 +175,10 @@ fn what_is_due_already_waits_for_room_and_for_no_time() {
     let faults = Faults { delay, ..Faults::default() };
     let mut session = begin(Service::Echo, faults, now);
     session.hear(b"hello", now);
-    assert_eq!(session.to_send(now), b"");
+    assert_eq!(session.sendable(now), b"");
     assert_eq!(session.wake(now), Some(now + delay));
     // Whoever waits until a time that is past does not wait.
-    assert_eq!(session.to_send(now + delay), b"hello");
+    assert_eq!(session.sendable(now + delay), b"hello");
     assert_eq!(session.wake(now + delay), None);
 }
 
@@ -189,10 +190,10 @@ fn a_drip_lets_a_few_bytes_go_and_wakes_for_the_next() {
     session.hear(b"hello", start);
     let mut now = start;
     for (said, later) in [(&b"he"[..], 1), (b"ll", 2), (b"o", 3)] {
-        assert_eq!(session.to_send(now), said);
+        assert_eq!(session.sendable(now), said);
         session.sent(said.len());
         if later < 3 {
-            assert!(session.to_send(now).is_empty());
+            assert!(session.sendable(now).is_empty());
             now = start + later * time;
             assert_eq!(session.wake(start), Some(now));
         }
@@ -209,7 +210,7 @@ fn who_never_reads_hears_nothing_and_no_end_and_says_its_own() {
     echo.hear_end(now);
     assert_eq!(echo.end(), None);
     let mut hello = begin(Service::Hello, faults, now);
-    assert_eq!(hello.to_send(now), b"Hello from server!\r\n");
+    assert_eq!(hello.sendable(now), b"Hello from server!\r\n");
     hello.sent(20);
     assert_eq!(hello.end(), Some(End::Finished));
 }
@@ -271,7 +272,7 @@ fn talk(service: Service, faults: Faults, pieces: &[&[u8]], sizes: &[usize]) -> 
                 None => session.hear_end(now),
             }
         }
-        let bytes = session.to_send(now);
+        let bytes = session.sendable(now);
         let count = bytes.len().min(*sizes.next().expect("a cycle has no end"));
         said.extend_from_slice(&bytes[..count]);
         if count > 0 {
