@@ -1,4 +1,5 @@
 //! Sessions without sockets: what is to be sent, when, and how it ends.
+#![expect(clippy::disallowed_methods, reason = "there is no engine here: any time would do")]
 
 use std::time::{Duration, Instant};
 
