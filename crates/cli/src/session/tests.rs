@@ -71,9 +71,9 @@ fn it_ends_when_all_is_sent_and_not_before() {
         }
         session.hear_end(now);
         assert!(!session.may_hear());
-        for count in 0..said.len() {
+        for (count, byte) in said.iter().enumerate() {
             assert_eq!(session.end(), None, "{} after {count}", service.name());
-            assert_eq!(session.to_send(now)[0], said[count]);
+            assert_eq!(session.to_send(now)[0], *byte);
             session.sent(1);
         }
         assert_eq!(session.end(), Some(end));
