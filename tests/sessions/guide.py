@@ -41,7 +41,8 @@ def guide(_way):
 def steps(block):
     """Terminal, `$` or `:`, what is typed, and the lines that are shown."""
     found = []
-    for line in block.replace("127.0.0.1", HERE).splitlines():
+    # Clients come from 127.0.0.1, wherever they go.
+    for line in re.sub(r"127\.0\.0\.1(?=[: ]8000)", HERE, block).splitlines():
         prompt = re.fullmatch(r"(server|client)([$:]) ?(.*)", line)
         if prompt:
             found.append([*prompt.groups(), []])

@@ -22,6 +22,23 @@ pub(crate) struct Faults {
     pub(crate) chop: bool,
 }
 
+impl Faults {
+    /// What one of them is asked for by, if there are any.
+    pub(crate) fn name(&self) -> Option<&'static str> {
+        let Self { delay, jitter, drip, cut, never_read, chop } = *self;
+        let all = [
+            (!delay.is_zero(), "delay"),
+            (!jitter.is_zero(), "jitter"),
+            (drip.is_some(), "drip"),
+            (cut.is_some_and(|cut| !cut.reset), "close-after"),
+            (cut.is_some(), "reset-after"),
+            (never_read, "never-read"),
+            (chop, "chop"),
+        ];
+        all.into_iter().find_map(|(is_there, name)| is_there.then_some(name))
+    }
+}
+
 /// How slowly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Drip {

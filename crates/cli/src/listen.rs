@@ -2,11 +2,13 @@
 //! taken, a Unix socket's file is looked after, and a refusal is explained.
 
 use std::io;
+use std::net::SocketAddr;
 
 use switchboard::engine::{Address, Listen, UnixName};
-use switchboard::net::{Listener, Target};
+use switchboard::net::{Listener, Target, UdpSocket};
 
 use crate::error::{Error, is_out_of_descriptors, reason};
+use crate::serve::cannot_go_on;
 use crate::socket_file::{SocketFile, make_room};
 
 /// Sockets that listen, in the order they were asked for.
@@ -41,7 +43,24 @@ pub(crate) async fn open(targets: &[Target], backlog: u32) -> Result<Listening, 
     Ok(listening)
 }
 
+/// Receives datagrams at all of them, or at none; and the addresses, with the real ports.
+pub(crate) async fn bind(targets: &[Target]) -> Result<Vec<(UdpSocket, SocketAddr)>, Error> {
+    let mut sockets = Vec::new();
+    for target in targets {
+        let open = async |address| UdpSocket::bind(address).await.map_err(|error| bare(&error));
+        let socket = open_one(target, open).await?;
+        let address = socket.local_addr().map_err(|error| cannot_go_on(&error))?;
+        sockets.push((socket, address));
+    }
+    Ok(sockets)
+}
+
 async fn listen(target: &Target, backlog: u32) -> Result<Listener, Error> {
+    open_one(target, async |address| Listener::open(Listen { backlog, ..Listen::at(address) })).await
+}
+
+/// Opens a socket at the first of its addresses that can be had.
+async fn open_one<S>(target: &Target, open: impl AsyncFn(Address) -> io::Result<S>) -> Result<S, Error> {
     let addresses = target.resolve().await.map_err(|error| {
         Error::refused(format_args!(
             "cannot listen: {}; check its name, or give an IP address",
@@ -50,8 +69,8 @@ async fn listen(target: &Target, backlog: u32) -> Result<Listener, Error> {
     })?;
     let mut refusal = None;
     for address in addresses {
-        match Listener::open(Listen { backlog, ..Listen::at(address.clone()) }) {
-            Ok(listener) => return Ok(listener),
+        match open(address.clone()).await {
+            Ok(socket) => return Ok(socket),
             // A host's addresses need not all be here; what hinders the one that is tells more.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && refusal.is_some() => {}
             Err(error) => refusal = Some((address, error)),
@@ -61,6 +80,12 @@ async fn listen(target: &Target, backlog: u32) -> Result<Listener, Error> {
         Some((address, error)) => explain(target, &address, &error),
         None => format!("cannot listen on {target}: the host has no address; give an IP address"),
     }))
+}
+
+/// What the system said, without the address that is named anyway.
+fn bare(error: &io::Error) -> io::Error {
+    let text = error.to_string();
+    io::Error::new(error.kind(), text.rsplit(": ").next().unwrap_or(&text))
 }
 
 /// What hindered it, and what to do.

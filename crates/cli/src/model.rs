@@ -18,6 +18,7 @@ mod talk;
 mod tasks;
 mod threads;
 mod timers;
+mod udp;
 mod watched;
 mod watcher;
 
@@ -97,6 +98,11 @@ impl Model {
         matches!(self, Self::Blocking | Self::Threads | Self::Processes)
     }
 
+    /// Whether it serves datagrams, too.
+    pub(crate) fn serves_datagrams(self) -> bool {
+        self == Self::Tasks
+    }
+
     /// Serves until a signal.
     pub(crate) fn serve(
         self,
@@ -104,6 +110,9 @@ impl Model {
         options: &Options,
         report: Report,
     ) -> Result<End, Error> {
+        if options.udp {
+            return serve_datagrams(&event_loop, options, report);
+        }
         let opened = event_loop.block_on(listen::open(&options.listen, options.backlog));
         let Listening { listeners, files } = opened.map_err(|error| cannot_go_on(&error))??;
         // Removed at the end, however that is.
@@ -144,6 +153,17 @@ impl FromStr for Model {
             Error::wrong_use(format_args!("--model {}: no such model; give one of {names}", shown(name)))
         })
     }
+}
+
+fn serve_datagrams(event_loop: &EventLoop, options: &Options, report: Report) -> Result<End, Error> {
+    let engine = event_loop.engine().name().to_owned();
+    let served = event_loop.block_on(async {
+        let sockets = listen::bind(&options.listen).await?;
+        let addresses = sockets.iter().map(|(_, address)| Address::Ip(*address)).collect();
+        let ready = Ready::new(addresses, options, &engine);
+        Ok(udp::serve(sockets, options, || report.listening(&ready)).await)
+    });
+    served.map_err(|error| cannot_go_on(&error))?
 }
 
 fn addresses(listeners: &[Listener]) -> io::Result<Vec<Address>> {

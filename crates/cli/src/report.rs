@@ -31,6 +31,7 @@ pub(crate) struct Ready {
     /// Of a model that has an event loop.
     engine: Option<String>,
     threads: usize,
+    is_udp: bool,
 }
 
 impl Report {
@@ -61,11 +62,12 @@ impl Report {
                         say(&cost.to_line());
                     }
                 }
+                End::Datagrams(tally) => say(&format!("ended; {}", tally.to_line())),
                 End::AtOnce(signal) => say(&format!("ended at once, by a second signal ({})", signal.name)),
             }
         }
         match end {
-            End::Drained(..) => ExitCode::SUCCESS,
+            End::Drained(..) | End::Datagrams(_) => ExitCode::SUCCESS,
             End::AtOnce(signal) => ExitCode::from(128 + signal.number),
         }
     }
@@ -79,28 +81,30 @@ impl Ready {
             model: options.model.name(),
             engine: options.model.has_event_loop().then(|| engine.to_owned()),
             threads: options.threads,
+            is_udp: options.udp,
         }
     }
 
     fn to_line(&self) -> String {
-        let Self { addresses, service, model, engine, threads } = self;
+        let Self { addresses, service, model, engine, threads, is_udp } = self;
         let all: Vec<_> = addresses.iter().map(Address::to_string).collect();
-        let mut protocols: Vec<_> = addresses.iter().map(protocol).collect();
+        let mut protocols: Vec<_> = addresses.iter().map(|address| protocol(address, *is_udp)).collect();
         protocols.sort_unstable();
         protocols.dedup();
         let threads = if *threads == 1 { String::new() } else { format!(", {threads} threads") };
         let (all, protocols) = (all.join(" and "), protocols.join(" and "));
-        let example = addresses.first().map(example).unwrap_or_default();
+        let example = addresses.first().map(|address| example(address, *is_udp)).unwrap_or_default();
         let engine = engine.as_ref().map(|engine| format!(" on {engine}")).unwrap_or_default();
         format!("listening on {all} ({protocols}, {service}, {model}{engine}{threads}); try: {example}")
     }
 
     fn to_json(&self) -> Value {
-        let Self { addresses, service, model, engine, threads } = self;
+        let Self { addresses, service, model, engine, threads, is_udp } = self;
         let listeners: Vec<_> = addresses
             .iter()
             .map(|address| {
-                json!({ "address": host(address), "port": address.port(), "protocol": protocol(address) })
+                let protocol = protocol(address, *is_udp);
+                json!({ "address": host(address), "port": address.port(), "protocol": protocol })
             })
             .collect();
         let first = listeners.first().cloned().unwrap_or_default();
@@ -130,12 +134,20 @@ fn json_ended(end: &End) -> Value {
             }
             told
         }
+        End::Datagrams(tally) => {
+            let mut told = json!({ "event": "ended" });
+            if let (Value::Object(told), Value::Object(tally)) = (&mut told, tally.to_json()) {
+                told.extend(tally);
+            }
+            told
+        }
         End::AtOnce(signal) => json!({ "event": "ended at once", "signal": signal.name }),
     }
 }
 
-fn protocol(address: &Address) -> &'static str {
+fn protocol(address: &Address, is_udp: bool) -> &'static str {
     match address {
+        Address::Ip(_) if is_udp => "udp",
         Address::Ip(_) => "tcp",
         Address::Unix(_) => "unix",
     }
@@ -150,11 +162,12 @@ fn host(address: &Address) -> String {
 }
 
 /// How a person could connect, from this machine.
-fn example(address: &Address) -> String {
+fn example(address: &Address, is_udp: bool) -> String {
     match address {
         Address::Ip(address) => {
             let near = near(*address);
-            format!("telnet {} {}", near.ip(), near.port())
+            let command = if is_udp { "nc -u" } else { "telnet" };
+            format!("{command} {} {}", near.ip(), near.port())
         }
         Address::Unix(UnixName::Abstract(_)) => format!("socat - ABSTRACT-CONNECT:{}", &host(address)[1..]),
         Address::Unix(_) => format!("nc -U {}", host(address)),
@@ -178,7 +191,22 @@ mod tests {
 
     fn ready(addresses: &[&str], threads: usize) -> Ready {
         let addresses = addresses.iter().map(|text| text.parse().unwrap()).collect();
-        Ready { addresses, service: "echo", model: "tasks", engine: Some("poll".to_owned()), threads }
+        Ready {
+            addresses,
+            service: "echo",
+            model: "tasks",
+            engine: Some("poll".to_owned()),
+            threads,
+            is_udp: false,
+        }
+    }
+
+    #[test]
+    fn datagrams_are_said_to_be_served_and_how_to_send_one() {
+        let ready = Ready { is_udp: true, ..ready(&["0.0.0.0:80"], 1) };
+        let line = "listening on 0.0.0.0:80 (udp, echo, tasks on poll); try: nc -u 127.0.0.1 80";
+        assert_eq!(ready.to_line(), line);
+        assert_eq!(ready.to_json()["listeners"][0]["protocol"], "udp");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub(crate) mod cost;
 pub(crate) mod dealer;
+pub(crate) mod desk;
 pub(crate) mod door;
 pub(crate) mod drain;
 pub(crate) mod end;

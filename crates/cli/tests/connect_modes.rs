@@ -146,7 +146,7 @@ fn a_telnet_peer_is_answered_although_it_has_not_read_what_was_sent() {
     stream.read_to_end(&mut heard).unwrap();
     writing.join().unwrap();
     assert_eq!(heard.iter().filter(|&&byte| byte == b'y').count(), 24 << 20);
-    assert_eq!(heard.windows(3).filter(|window| window == b"\xff\xfb\x06").count(), printed.len());
+    assert_eq!(heard.windows(3).filter(|window| window == b"\xff\xfc\x06").count(), printed.len());
     drop(stream);
     assert_eq!(client.end().code, Some(0));
 }

@@ -32,6 +32,7 @@ on_every_selector!(
     whoever_waits_at_the_limit_is_told_of_once,
     a_client_that_floods_and_one_that_never_reads_starve_nobody,
     an_endless_answer_starves_nobody,
+    what_is_more_than_one_turn_is_for_is_taken_up_again,
     b10_a_reset_is_noticed_though_nothing_is_asked_for_and_costs_nothing,
     what_was_not_sent_waits_and_is_told_of,
     pieces_that_find_no_room_wait_without_waking,
@@ -100,34 +101,32 @@ fn whoever_waits_at_the_limit_is_told_of_once(model: &str) {
 
 fn a_client_that_floods_and_one_that_never_reads_starve_nobody(model: &str) {
     let server = serve(model, &["--read-size", "64"]);
-    let (deaf, _) = fill(server.connect());
+    let (_deaf, _) = fill(server.connect());
     let (mut flood, polite) = (server.connect(), server.connect());
     let mut drain = flood.try_clone().unwrap();
-    thread::scope(|scope| {
-        scope.spawn(move || while flood.write_all(&[b'x'; 1 << 16]).is_ok() {});
-        scope.spawn(move || while drain.read(&mut [0; 1 << 16]).is_ok_and(|count| count > 0) {});
-        for _ in 0..100 {
-            assert_echoes(&polite, b"one of many");
-        }
-        // Ends the flood.
-        server.stop();
-    });
-    drop(deaf);
+    // They end with the server.
+    thread::spawn(move || while flood.write_all(&[b'x'; 1 << 16]).is_ok() {});
+    thread::spawn(move || while drain.read(&mut [0; 1 << 16]).is_ok_and(|count| count > 0) {});
+    (0..100).for_each(|_| assert_echoes(&polite, b"one of many"));
+    server.stop();
 }
 
 fn an_endless_answer_starves_nobody(model: &str) {
     let server = serve(model, &["--service", "chargen", "--grace", "0s"]);
-    let greedy = server.connect();
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut much = vec![0; 1 << 20];
-            while (&greedy).read(&mut much).is_ok_and(|count| count > 0) {}
-        });
-        for _ in 0..20 {
-            server.connect().read_exact(&mut [0; 74]).expect("everybody gets a line");
-        }
-        greedy.shutdown(Shutdown::Both).unwrap();
+    let mut greedy = server.connect();
+    thread::spawn(move || {
+        let mut much = vec![0; 1 << 20];
+        while greedy.read(&mut much).is_ok_and(|count| count > 0) {}
     });
+    for _ in 0..20 {
+        server.connect().read_exact(&mut [0; 74]).expect("everybody gets a line");
+    }
+    server.stop();
+}
+
+fn what_is_more_than_one_turn_is_for_is_taken_up_again(model: &str) {
+    let server = serve(model, &["--read-size", "2"]);
+    assert_echoes(&server.connect(), &[b'x'; 5000]);
     server.stop();
 }
 

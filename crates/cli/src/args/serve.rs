@@ -4,6 +4,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::{ArgAction, Args};
+use switchboard::Address;
 use switchboard::net::Target;
 
 use super::faults::LowFaults;
@@ -27,7 +28,8 @@ pub(super) struct LowServe {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8000")]
     listen: Vec<String>,
 
-    /// Serve datagrams, rather than connections: echo, upper, hello, discard, chargen, daytime or time
+    /// Serve datagrams, rather than connections: echo, upper, hello, discard, chargen, daytime or time. For the open net
+    /// it is not: the answer goes to whoever a datagram says it is from
     #[arg(long)]
     udp: bool,
 
@@ -47,9 +49,10 @@ pub(super) struct LowServe {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     greeting: String,
 
-    /// Receive at most so many bytes at once, such as 2 or 64KiB
-    #[arg(long, value_name = "SIZE", default_value = "16KiB", allow_hyphen_values = true)]
-    read_size: String,
+    /// Receive at most so many bytes at once, such as 2 or 64KiB [default: 16KiB; with --udp 65535, all there can be in a
+    /// datagram]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
+    read_size: Option<String>,
 
     /// How many who have connected may wait in the system's queue to be accepted
     #[arg(long, value_name = "N", default_value = "1024", allow_hyphen_values = true)]
@@ -117,7 +120,11 @@ impl LowServe {
             service: self.service.parse()?,
             greeting: self.greeting,
             faults: self.faults.understand()?,
-            read_size: understand_read_size(&self.read_size)?,
+            read_size: match &self.read_size {
+                Some(text) => understand_read_size(text)?,
+                None if self.udp => LONGEST_DATAGRAM,
+                None => READ_SIZE,
+            },
             limit: self.limit.as_deref().map(understand_limit).transpose()?,
             idle_timeout: self.idle_timeout.as_deref().map(understand_idle_timeout).transpose()?,
             accept_timeout: self.accept_timeout.as_deref().map(understand_accept_timeout).transpose()?,
@@ -136,7 +143,7 @@ impl LowServe {
 
 /// Whether each option means something to the model.
 fn check(options: &Options) -> Result<(), Error> {
-    let Options { model, service, .. } = options;
+    let Options { model, .. } = options;
     let name = model.name();
     if !model.has_event_loop() && options.engine != Choice::Auto {
         let engine = options.engine.name();
@@ -167,11 +174,44 @@ fn check(options: &Options) -> Result<(), Error> {
             "--accept-timeout: the model {name} does not block in accept; give --model blocking, threads or processes"
         )));
     }
-    if options.udp && !service.fits_datagrams() {
+    if options.udp { check_datagrams(options) } else { Ok(()) }
+}
+
+/// Whether each option means something to datagrams.
+fn check_datagrams(options: &Options) -> Result<(), Error> {
+    let Options { service, model, .. } = options;
+    let connections_only = [
+        (options.limit.is_some(), "limit", "nobody stays, so that there is nobody to count"),
+        (options.idle_timeout.is_some(), "idle-timeout", "nobody stays, so that nobody can be idle"),
+        (!options.greeting.is_empty(), "greeting", "there is no connection that could begin with it"),
+        (options.threads > 1, "threads", "all of them come to one socket, and one thread answers them"),
+    ];
+    let unfit =
+        connections_only.into_iter().find_map(|(is_there, name, why)| is_there.then_some((name, why)));
+    let fault = options.faults.name().map(|name| (name, "faults are those of connections"));
+    if let Some((name, why)) = unfit.or(fault) {
+        return Err(Error::wrong_use(format_args!("--{name}: with datagrams {why}; leave it out, or --udp")));
+    }
+    if !service.fits_datagrams() {
         return Err(Error::wrong_use(format_args!(
             "--udp: the service {} is made of lines, which datagrams are not; give another with --service",
             service.name()
         )));
+    }
+    if !model.serves_datagrams() {
+        return Err(Error::wrong_use(format_args!(
+            "--udp: the model {} is one of serving connections; give --model tasks",
+            model.name()
+        )));
+    }
+    if let Some(target) =
+        options.listen.iter().find(|target| matches!(target, Target::Address(Address::Unix(_))))
+    {
+        return Err(wrong_value(
+            "listen",
+            &target.to_string(),
+            "datagrams are served over UDP; give IP:PORT, or leave out --udp",
+        ));
     }
     Ok(())
 }
@@ -255,6 +295,12 @@ Exit codes:
   1      the network or the system refused
   2      wrong use
   128+n  ended at once, by a second signal n";
+
+/// For connections, if nothing else is asked for.
+const READ_SIZE: usize = 16 << 10;
+
+/// What the length field of UDP has room for (RFC 768).
+const LONGEST_DATAGRAM: usize = 65_535;
 
 /// As many as the server takes.
 const MOST_THREADS: usize = 48;

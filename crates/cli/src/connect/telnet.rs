@@ -1,8 +1,7 @@
 //! The user's side of TELNET (RFC 854): what a peer's bytes mean, and how a user's bytes go on the wire.
 //!
 //! Options are refused but for those that make a session better. The peer may echo (RFC 857) and transmit binary
-//! (RFC 856); both sides may suppress go-ahead (RFC 858); we transmit binary if asked, answer timing marks (RFC 860),
-//! and tell the type (RFC 1091) and the size (RFC 1073) of the terminal if there is one. We never echo.
+//! (RFC 856); both sides may suppress go-ahead (RFC 858); we transmit binary if asked, and tell the type (RFC 1091) and the size (RFC 1073) of the terminal if there is one. We never echo.
 //!
 //! Nothing is sent before the peer negotiates, so that a service that has not heard of TELNET sees plain bytes; from
 //! then on the size is offered. Whatever a peer sends, an answer is sent for a change only (RFC 1143), so that two
@@ -146,7 +145,8 @@ impl Telnet {
     fn negotiate(&mut self, verb: Verb, option: u8, reply: &mut Vec<u8>) {
         if (verb, option) == (Verb::Do, TIMING_MARK) {
             // No option that is on or off, but a question that is answered each time.
-            put_verb(Some(Verb::Will), TIMING_MARK, reply);
+            // Servers take WILL for a claim to edit lines without LINEMODE, and then hand nothing over by keys.
+            put_verb(Some(Verb::Wont), TIMING_MARK, reply);
         } else {
             let told_size = self.options.is_on(Side::Ours, NAWS);
             put_verb(self.options.heard(verb, option), option, reply);

@@ -81,7 +81,7 @@ fn every_option_is_agreed_to_or_refused_as_the_rules_say() {
             assert_eq!(answer(&mut new(), &[IAC, WILL, option]), [&[IAC, verb, option], offer].concat());
 
             let verb = match option {
-                BINARY | SUPPRESS_GO_AHEAD | TIMING_MARK => WILL,
+                BINARY | SUPPRESS_GO_AHEAD => WILL,
                 TERMINAL_TYPE | NAWS if is_terminal => WILL,
                 _ => WONT,
             };
@@ -113,8 +113,8 @@ fn what_is_agreed_on_is_answered_once() {
         ([IAC, DO, LINEMODE], &[IAC, WONT, LINEMODE]),
         ([IAC, WILL, END_OF_RECORD], &[IAC, DONT, END_OF_RECORD]),
         // And so is a timing mark, which asks something each time.
-        ([IAC, DO, TIMING_MARK], &[IAC, WILL, TIMING_MARK]),
-        ([IAC, DO, TIMING_MARK], &[IAC, WILL, TIMING_MARK]),
+        ([IAC, DO, TIMING_MARK], &[IAC, WONT, TIMING_MARK]),
+        ([IAC, DO, TIMING_MARK], &[IAC, WONT, TIMING_MARK]),
         ([IAC, DONT, TIMING_MARK], &[]),
     ] {
         assert_eq!(answer(&mut telnet, &bytes), reply, "to {bytes:?}");
