@@ -13,6 +13,7 @@ mod epoll;
 mod poll;
 mod polling;
 mod processes;
+mod program;
 mod select;
 mod talk;
 mod tasks;

@@ -5,14 +5,11 @@
 //! two talk over a socket pair: orders go there, and the books come back (`child`). Its end is the end of either side.
 
 use std::collections::HashMap;
-use std::env;
-use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ExitStatus};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -20,7 +17,8 @@ use rustix::io::Errno;
 use switchboard::engine::Address;
 use switchboard_selector::Key;
 
-use super::child::{CUT, FLAG, HEAR_NO_MORE, NOT_NOW, READY};
+use super::child::{CUT, HEAR_NO_MORE, NOT_NOW, READY};
+use super::program::Program;
 use super::talk::Farewell;
 use crate::error::reason;
 use crate::serve::Options;
@@ -38,7 +36,7 @@ pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOn
     loop {
         match reception.next()? {
             Next::Client(newcomer) => {
-                if let Some((key, client)) = program.start(newcomer, &mut reception) {
+                if let Some((key, client)) = Client::start(newcomer, &program, &mut reception) {
                     let (process, peer) = (client.process.id(), &client.peer);
                     options.explain.tell(|| format!("{peer} is served by process {process}"));
                     clients.insert(key, client);
@@ -66,66 +64,6 @@ pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOn
     }
 }
 
-/// How to start this program again, for one client.
-struct Program {
-    path: PathBuf,
-    name: OsString,
-    arguments: Vec<OsString>,
-}
-
-impl Program {
-    /// The very file that runs, even if another has taken its name since, as at an update; where the system cannot say so,
-    /// the name will do.
-    fn this() -> io::Result<Self> {
-        let running = Path::new("/proc/self/exe");
-        let path = if running.exists() { running.to_owned() } else { env::current_exe()? };
-        let mut typed = env::args_os();
-        let name = typed.next().unwrap_or_else(|| "switchboard".into());
-        let mut arguments: Vec<_> = typed.collect();
-        // After the subcommand.
-        arguments.insert(arguments.len().min(1), FLAG.into());
-        Ok(Self { path, name, arguments })
-    }
-
-    /// Starts a child that has the connection as its stdin, and us as its stdout. All other descriptors close on exec.
-    /// If none is to be had, the client is kept.
-    fn start(&self, newcomer: Newcomer, reception: &mut Reception) -> Option<(Key, Client)> {
-        match self.spawn(&newcomer, reception) {
-            Ok((key, process, line)) => {
-                let Newcomer { peer, since, .. } = &newcomer;
-                let (peer, since) = (peer.clone(), *since);
-                let said = Vec::new();
-                Some((key, Client { process, line, said, peer, since, newcomer: Some(newcomer) }))
-            }
-            Err(error) => {
-                reception.keep(newcomer, NONE_TO_BE_HAD, &error);
-                None
-            }
-        }
-    }
-
-    fn spawn(
-        &self,
-        newcomer: &Newcomer,
-        reception: &mut Reception,
-    ) -> io::Result<(Key, Child, Rc<UnixStream>)> {
-        let (ours, theirs) = UnixStream::pair()?;
-        ours.set_nonblocking(true)?;
-        let line = Rc::new(ours);
-        let key = reception.watch(Rc::clone(&line) as _)?;
-        let spawned = newcomer.socket.try_clone().and_then(|socket| {
-            // In a group of its own, so that Ctrl-C comes to us alone: we see to the rest.
-            let mut command = Command::new(&self.path);
-            command.arg0(&self.name).args(&self.arguments).process_group(0);
-            command.stdin(OwnedFd::from(socket)).stdout(OwnedFd::from(theirs)).spawn()
-        });
-        match spawned {
-            Ok(process) => Ok((key, process, line)),
-            Err(error) => reception.unwatch(key).and(Err(error)),
-        }
-    }
-}
-
 /// Somebody who is being served.
 struct Client {
     process: Child,
@@ -139,6 +77,20 @@ struct Client {
 }
 
 impl Client {
+    /// Gives a client a process. If none is to be had, the client is kept.
+    fn start(newcomer: Newcomer, program: &Program, reception: &mut Reception) -> Option<(Key, Self)> {
+        match program.spawn(&newcomer.socket, reception) {
+            Ok((key, process, line)) => {
+                let (peer, since, said) = (newcomer.peer.clone(), newcomer.since, Vec::new());
+                Some((key, Self { process, line, said, peer, since, newcomer: Some(newcomer) }))
+            }
+            Err(error) => {
+                reception.keep(newcomer, NONE_TO_BE_HAD, &error);
+                None
+            }
+        }
+    }
+
     /// A child that has ended gets none.
     fn order(&self, order: u8) {
         (&*self.line).write_all(&[order]).ok();

@@ -195,7 +195,6 @@ impl Watcher {
     }
 }
 
-/// To the millisecond.
 fn span(time: Duration) -> String {
-    format!("{:?}", Duration::from_millis(time.as_millis() as u64))
+    format!("{} ms", time.as_millis())
 }
