@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use client::{Client, Ended, Peer, read_in_time, run};
 use serde_json::Value;
 use server::{DEADLINE, Server, assert_ends_after, on_every_engine, pattern};
+use socket2::SockRef;
 
 on_every_engine!(
     datagrams_are_lines_and_answers_are_printed,
@@ -123,6 +124,20 @@ fn telnet_is_answered_and_kept_out_of_the_text(engine: &str) {
     drop(stream);
     let ended = client.end();
     assert_eq!((ended.code, &ended.stdout[..]), (Some(0), &b"login\xff: \rx\r\n"[..]));
+}
+
+/// A data mark is sent as urgent data; taken out of the stream, it would leave half a command there.
+#[test]
+fn an_urgent_data_mark_of_telnet_stays_where_it_is() {
+    let peer = Peer::new();
+    let client = Client::start(&["--telnet", &peer.address]);
+    let mut stream = peer.accept();
+    stream.write_all(b"before\xff").unwrap();
+    assert_eq!(SockRef::from(&stream).send_out_of_band(b"\xf2").unwrap(), 1);
+    stream.write_all(b" and after").unwrap();
+    drop(stream);
+    let ended = client.end();
+    assert_eq!((ended.code, &ended.stdout[..]), (Some(0), &b"before and after"[..]));
 }
 
 #[test]

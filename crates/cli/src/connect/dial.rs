@@ -36,6 +36,10 @@ async fn stream(options: &Options) -> Result<Stream, Error> {
     if let Ok(Address::Ip(_)) = stream.peer_addr() {
         // A typist waits for the echo of each piece. Where it cannot be set, it is only slower.
         stream.set(Setting::NoDelay(true)).ok();
+        // TELNET marks where to look in the stream; taken out of it, the mark would leave half a command behind.
+        if options.telnet {
+            stream.set(Setting::UrgentInline(true)).ok();
+        }
     }
     match (stream.peer_addr(), stream.local_addr()) {
         (Ok(peer), Ok(Address::Ip(local))) => tracing::info!("connected to {peer} from {local}"),

@@ -53,4 +53,7 @@ pub enum Setting {
     ReceiveBuffer(usize),
     /// Size of the kernel's send buffer, bytes.
     SendBuffer(usize),
+    /// Leave urgent bytes in the stream, where the peer sent them (`SO_OOBINLINE`), as TELNET needs it; otherwise they are
+    /// taken out of it, and nobody gets them.
+    UrgentInline(bool),
 }

@@ -212,6 +212,7 @@ impl Kernel for System {
             }
             Setting::ReceiveBuffer(size) => sockopt::set_socket_recv_buffer_size(fd, size)?,
             Setting::SendBuffer(size) => sockopt::set_socket_send_buffer_size(fd, size)?,
+            Setting::UrgentInline(on) => sockopt::set_socket_oobinline(fd, on)?,
         }
         Ok(())
     }

@@ -63,6 +63,8 @@ impl Options {
                 self.receive_buffer = size.clamp(SMALLEST_RECEIVE, LARGEST_BUFFER);
             }
             Setting::SendBuffer(size) => self.send_buffer = size.clamp(SMALLEST_SEND, LARGEST_BUFFER),
+            // There are no urgent bytes here.
+            Setting::UrgentInline(_) => {}
         }
         Ok(())
     }
