@@ -26,7 +26,7 @@ pub(crate) enum Command {
     /// To serve until a signal.
     Serve {
         /// How.
-        options: server::Options,
+        options: server::options::Options,
         /// How much to log: 0 warnings, 1 information, 2 and more everything.
         verbosity: u8,
     },

@@ -1,6 +1,6 @@
 //! `switchboard connect`: a telnet and netcat for people.
 //!
-//! It connects (`dial`), and then carries bytes both ways at once on one event loop (`session`): from stdin (`input`) or
+//! It connects (`dial`), and then carries bytes both ways at once on one event loop (`exchange`): from stdin (`input`) or
 //! a person (`console`) to the peer, and from the peer to stdout (`output`), each by a bounded queue (`queue`), so that
 //! whoever is slow slows down the other side and nobody else. What must stay true: the descriptors we inherited are
 //! shared with others, with the shell for one, and stay as they are; O_NONBLOCK is never set on them. What could block
@@ -13,6 +13,7 @@ mod datagrams;
 mod dial;
 mod editor;
 mod ending;
+mod exchange;
 mod expect;
 mod hex;
 mod history;
@@ -25,7 +26,6 @@ mod operation;
 mod output;
 mod queue;
 mod script;
-mod session;
 mod telnet;
 mod terminal;
 mod traffic;
@@ -91,7 +91,7 @@ pub(crate) fn run(mut options: Options) -> Result<ExitCode, Error> {
             First::One(signal) => return Ok(ExitCode::from(128 + signal.number)),
             First::Other(connected) => connected?,
         };
-        session::run(link, options, script, signals).await
+        exchange::run(link, options, script, signals).await
     });
     ended.map_err(|error| Error::refused(format_args!("cannot go on: {}", reason(&error))))?
 }

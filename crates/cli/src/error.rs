@@ -35,6 +35,11 @@ impl Error {
         Self { code: 3, message: message.to_string() }
     }
 
+    /// Serving ended without anybody having asked for it.
+    pub(crate) fn cannot_go_on(error: &io::Error) -> Self {
+        Self::refused(format_args!("cannot go on serving: {}", reason(error)))
+    }
+
     /// Says it on stderr, in one line, and gives the exit code.
     pub(crate) fn tell(&self) -> ExitCode {
         say(&format!("error: {}", self.message));

@@ -11,17 +11,15 @@ mod connect;
 mod error;
 mod explain;
 mod faults;
+mod ladder;
 mod limits;
-mod listen;
 mod log;
 mod model;
 mod outlet;
 mod quantity;
-mod report;
 mod serve;
 mod service;
 mod session;
-mod socket_file;
 mod stop;
 
 use std::process::ExitCode;

@@ -12,9 +12,9 @@ use super::{Command, understand_time, wrong_value};
 use crate::choice::Choice;
 use crate::error::Error;
 use crate::explain::Explain;
-use crate::model::Model;
+use crate::ladder::Model;
 use crate::quantity::{count, size};
-use crate::serve::Options;
+use crate::serve::options::Options;
 
 /// Serve over TCP and Unix sockets: by default an echo, every client gets back what it sends.
 ///

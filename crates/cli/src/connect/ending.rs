@@ -1,4 +1,4 @@
-//! How a session ended: what is said of it, and the exit code.
+//! How an exchange ended: what is said of it, and the exit code.
 
 use std::io;
 use std::process::ExitCode;
@@ -11,7 +11,7 @@ use super::{Options, Transport};
 use crate::error::{Error, reason, say};
 use crate::stop::Signal;
 
-/// Why a session is over.
+/// Why an exchange is over.
 #[derive(Debug)]
 pub(super) enum Ending {
     /// The peer has ended, and so have we.

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use super::console::Console;
-use super::session::Session;
+use super::exchange::Exchange;
 use super::terminal::Terminal;
 use crate::stop::{First, Signal, Signals, first};
 
@@ -28,23 +28,23 @@ impl JobControl {
     }
 
     /// Waits for a signal that ends us, and does meanwhile what the others ask for.
-    pub(super) async fn follow(self, session: &Session<'_>, console: &Console) -> Signal {
+    pub(super) async fn follow(self, exchange: &Exchange<'_>, console: &Console) -> Signal {
         let Self { mut ending, mut others } = self;
-        match first(ending.next(), obey(&mut others, session, console)).await {
+        match first(ending.next(), obey(&mut others, exchange, console)).await {
             First::One(signal) => signal,
             First::Other(never) => match never {},
         }
     }
 }
 
-async fn obey(signals: &mut Signals, session: &Session<'_>, console: &Console) -> Infallible {
+async fn obey(signals: &mut Signals, exchange: &Exchange<'_>, console: &Console) -> Infallible {
     loop {
         match signals.next().await {
             signal if signal == stop() => console.suspend(),
             signal if signal == go_on() => console.resume(),
             _ => {}
         }
-        session.resized(console).await;
+        exchange.resized(console).await;
     }
 }
 

@@ -1,4 +1,4 @@
-//! What a session has at its other end: a stream, or datagrams.
+//! What an exchange has at its other end: a stream, or datagrams.
 
 use std::io;
 

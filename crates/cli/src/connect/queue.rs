@@ -1,4 +1,4 @@
-//! Bytes on their way from one part of the session to another: in order, and never more than a bounded number.
+//! Bytes on their way from one part of the exchange to another: in order, and never more than a bounded number.
 //!
 //! Who gives waits for room, and who takes gets all there is at once: what came in small pieces goes out in large ones.
 

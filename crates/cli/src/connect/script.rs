@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use switchboard::{sleep_until, timeout};
 
+use super::exchange::Exchange;
 use super::expect::{Next, Run, Script};
-use super::session::Session;
 use super::traffic::now;
 use crate::outlet::PATIENCE;
 use crate::stop::first;
@@ -67,7 +67,7 @@ impl Scripted {
     }
 }
 
-impl Session<'_> {
+impl Exchange<'_> {
     /// Follows the script to its end; or says what went wrong.
     pub(super) async fn follow(&self, script: &Scripted) -> Result<(), String> {
         loop {

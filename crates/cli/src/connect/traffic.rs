@@ -7,7 +7,7 @@ use switchboard::{EventLoop, sleep_until};
 
 use super::operation::here;
 
-/// Counted while the session goes on.
+/// Counted while the exchange goes on.
 #[derive(Debug)]
 pub(super) struct Traffic {
     begun: Instant,

@@ -6,12 +6,12 @@ use rustix::process::{Signal, kill_current_process_group};
 
 use super::console::{Console, Deed};
 use super::datagrams::Cutter;
+use super::exchange::Exchange;
 use super::input::Input;
 use super::menu::Choice;
-use super::session::Session;
 use super::{Cut, Transport};
 
-impl Session<'_> {
+impl Exchange<'_> {
     /// What is read, to its end.
     pub(super) async fn copy(&self, input: &mut Input) -> io::Result<()> {
         let mut cutter = self.cutter();

@@ -4,16 +4,18 @@
 //! accepts it into its queue; there it waits, however little it wants, until the first has gone: the one thread there is
 //! blocks in the first one's `recv(2)`. Only a second thread could tell it so: the `watcher` hears the signals meanwhile.
 
+mod watcher;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::thread;
 
 use switchboard_selector::Selector;
 
+use self::watcher::{Watch, Watcher};
 use super::talk::{Farewell, Terms, talk};
-use super::watcher::{Watch, Watcher};
-use crate::serve::Options;
 use crate::serve::end::End;
+use crate::serve::options::Options;
 use crate::serve::reception::{Next, Reception};
 
 /// Serves until a signal.

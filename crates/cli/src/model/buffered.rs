@@ -12,10 +12,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use super::client::{Client, Step};
+use super::client::Client;
 use super::polling;
-use crate::serve::Options;
 use crate::serve::end::End;
+use crate::serve::options::Options;
+use crate::serve::step::Step;
 
 /// Serves until a signal.
 pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOnce()) -> io::Result<End> {

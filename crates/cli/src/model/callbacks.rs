@@ -7,6 +7,12 @@
 //! What the system does not take over waits in the connection, one message of it; the rest waits in the session, and all
 //! that is bounded: past the bound the connection is paused, so that a client that sends and never reads stops itself.
 
+mod dealer;
+mod guest;
+mod hall;
+mod post;
+mod thread;
+
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
@@ -15,11 +21,11 @@ use std::time::Instant;
 use switchboard::EventLoop;
 use switchboard::event_loop::{Connection, Handler};
 
-use crate::serve::Options;
-use crate::serve::dealer::Dealer;
+use self::dealer::Dealer;
+use self::guest::Guest;
 use crate::serve::end::End as Ended;
-use crate::serve::guest::Guest;
 use crate::serve::ledger::Gone;
+use crate::serve::options::Options;
 use crate::session::{BOUND, End};
 
 /// Serves until a signal.

@@ -20,6 +20,7 @@ use crate::error::reason;
 use crate::explain::Explain;
 use crate::serve::idle::{Idle, Verdict};
 use crate::serve::ledger::{Gone, Visit};
+use crate::serve::step::Step;
 use crate::session::{End, Session};
 
 /// See the top of this file.
@@ -35,19 +36,6 @@ pub(crate) struct Client {
     /// Less than there was room for may be received though more is there: the end, or what is behind an urgent byte.
     short_tells_nothing: bool,
     explain: Explain,
-}
-
-/// What a call came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// Something happened: another call may be worth it.
-    Done,
-    /// Something was received, and nothing is left: more would be news.
-    Drained,
-    /// There was nothing to call for.
-    Idle,
-    /// It was called in vain: nothing is there, or no room. Later.
-    WouldBlock,
 }
 
 /// How far it is.

@@ -11,6 +11,8 @@
 //! the order of their times. Whoever is not in `ready` would block, wants nothing, or waits for a time. (The listeners are
 //! level-triggered: whoever could not be taken is told of when they can be.)
 
+mod timers;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -18,12 +20,13 @@ use std::time::{Duration, Instant};
 
 use switchboard_selector::{Event, Events, Interest, Key, Mechanism, Mode, Selector};
 
-use super::client::{Client, Step};
-use super::timers::Timers;
+use self::timers::Timers;
+use super::client::Client;
 use super::watched::{Doorway, Watched, heed, watch};
-use crate::serve::Options;
+use crate::model::house::{House, Standing};
 use crate::serve::end::End;
-use crate::serve::house::{House, Standing};
+use crate::serve::options::Options;
+use crate::serve::step::Step;
 
 /// Serves until a signal.
 #[expect(clippy::disallowed_methods, reason = "there is no engine here")]

@@ -15,8 +15,8 @@ use std::os::fd::OwnedFd;
 use switchboard_selector::Mechanism;
 
 use super::select;
-use crate::serve::Options;
 use crate::serve::end::End;
+use crate::serve::options::Options;
 
 /// Serves until a signal.
 pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOnce()) -> io::Result<End> {

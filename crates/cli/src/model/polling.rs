@@ -11,10 +11,11 @@ use std::time::Instant;
 use socket2::Socket;
 use switchboard_selector::{Events, Mechanism, Selector};
 
-use super::client::{Client, Step};
-use crate::serve::Options;
+use super::client::Client;
+use crate::model::house::{House, Standing};
 use crate::serve::end::End;
-use crate::serve::house::{House, Standing};
+use crate::serve::options::Options;
+use crate::serve::step::Step;
 
 /// Serves until a signal.
 pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOnce()) -> io::Result<End> {

@@ -4,6 +4,9 @@
 //! system tidies up after it. The price is a process each, so `--limit` bounds them; and nothing is shared, so that the
 //! two talk over a socket pair: orders go there, and the books come back (`child`). Its end is the end of either side.
 
+mod child;
+mod program;
+
 use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
@@ -17,14 +20,15 @@ use rustix::io::Errno;
 use switchboard::engine::Address;
 use switchboard_selector::Key;
 
-use super::child::{CUT, HEAR_NO_MORE, NOT_NOW, READY};
-use super::program::Program;
+pub(crate) use self::child::serve as serve_one;
+use self::child::{CUT, HEAR_NO_MORE, NOT_NOW, READY};
+use self::program::Program;
 use super::talk::Farewell;
 use crate::error::reason;
-use crate::serve::Options;
 use crate::serve::drain::Phase;
 use crate::serve::end::End;
 use crate::serve::ledger::Gone;
+use crate::serve::options::Options;
 use crate::serve::reception::{Newcomer, Next, Reception, now};
 
 /// Serves until a signal.

@@ -21,9 +21,9 @@ use switchboard_selector::{Event, Events, Interest, Key, Mechanism, Mode, Select
 use super::client::Client;
 use super::watched::{Doorway, Watched, heed, watch};
 use crate::limits;
-use crate::serve::Options;
+use crate::model::house::{House, Standing};
 use crate::serve::end::End;
-use crate::serve::house::{House, Standing};
+use crate::serve::options::Options;
 
 /// Serves until a signal.
 pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOnce()) -> io::Result<End> {

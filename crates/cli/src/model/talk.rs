@@ -13,9 +13,9 @@ use switchboard::server::Why;
 use super::client::{MOST_UNREAD, PARTING};
 use super::connection::{Connection, Order};
 use crate::error::reason;
-use crate::serve::Options;
 use crate::serve::idle::{Idle, Verdict};
 use crate::serve::ledger::Gone;
+use crate::serve::options::Options;
 use crate::serve::reception::now;
 use crate::session::{End, Opening, Session};
 

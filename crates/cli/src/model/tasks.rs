@@ -16,7 +16,7 @@ use switchboard::{EventLoop, sleep_until, timeout};
 
 use crate::error::Error;
 use crate::serve::end::End;
-use crate::serve::{Options, cannot_go_on};
+use crate::serve::options::Options;
 use crate::session::{self, Session};
 use crate::stop::{First, Latch, Signal, Signals, first};
 
@@ -52,7 +52,7 @@ pub(super) async fn serve(
     match first(stopped, served).await {
         First::One(signal) => Ok(End::AtOnce(signal)),
         First::Other(Ok(receipt)) => Ok(End::Drained(receipt, None)),
-        First::Other(Err(error)) => Err(cannot_go_on(&error)),
+        First::Other(Err(error)) => Err(Error::cannot_go_on(&error)),
     }
 }
 

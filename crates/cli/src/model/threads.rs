@@ -17,10 +17,10 @@ use switchboard_selector::Bell;
 
 use super::connection::Connection;
 use super::talk::{Farewell, Terms, talk};
-use crate::serve::Options;
 use crate::serve::drain::Phase;
 use crate::serve::end::End;
 use crate::serve::ledger::Gone;
+use crate::serve::options::Options;
 use crate::serve::reception::{Newcomer, Next, Reception};
 
 /// Serves until a signal.

@@ -15,10 +15,10 @@ use std::time::Duration;
 use switchboard::net::UdpSocket;
 use switchboard::{sleep, spawn, timeout};
 
-use crate::serve::Options;
 use crate::serve::desk::Desk;
 use crate::serve::drain::LAST_WORDS;
 use crate::serve::end::End;
+use crate::serve::options::Options;
 use crate::stop::{First, Latch, Signals, first};
 
 /// Serves until a signal. Then there is nothing to drain: answers that are being sent still are.

@@ -11,7 +11,7 @@ use socket2::Socket;
 use switchboard_selector::{Event, Interest, Key, Mode, Rejected, Selector};
 
 use super::client::Client;
-use crate::serve::house::House;
+use crate::model::house::House;
 
 /// One of them.
 #[expect(clippy::large_enum_variant, reason = "but for a few, all are clients")]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
-use crate::model::Step;
+use super::step::Step;
 
 /// Counted by a model that asks its sockets in turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

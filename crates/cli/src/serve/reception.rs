@@ -18,11 +18,11 @@ use switchboard::engine::Address;
 use switchboard::server::Why;
 use switchboard_selector::{Bell, Events, Interest, Key, Mechanism, Mode, Selector};
 
-use super::Options;
 use super::door::Door;
 use super::drain::{Drain, Phase};
 use super::end::End;
 use super::ledger::{Gone, Ledger, Visit};
+use super::options::Options;
 use crate::error::{is_out_of_descriptors, reason};
 
 /// See the top of this file.

@@ -10,8 +10,8 @@ use switchboard::event_loop::{Callback, Woken};
 
 use super::hall::{Hall, Shared};
 use super::post::{Inbox, Letter, News};
-use super::tell_of;
 use crate::choice::Choice;
+use crate::serve::failure::tell_of;
 
 /// What such a thread does, from first to last: it ends when nobody comes any more, and all have left.
 pub(crate) fn work(engine: Choice, shared: Arc<Shared>) -> io::Result<()> {

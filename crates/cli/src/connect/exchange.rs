@@ -1,7 +1,7 @@
-//! A session: both directions at once, and what its end is.
+//! An exchange: both directions at once, and what its end is.
 //!
 //! Each direction is a pump of two parts with a queue between them: stdin → wire → peer, and peer → screen → stdout. The
-//! direction from the peer decides: the session is over when the peer has ended and all it sent was printed. What we
+//! direction from the peer decides: the exchange is over when the peer has ended and all it sent was printed. What we
 //! still had to send then is sent as far as it is there; see `remain`.
 
 use std::cell::{Cell, RefCell};
@@ -40,16 +40,16 @@ pub(super) async fn run(
         .map_err(|error| Error::refused(format_args!("cannot watch stdin: {}", reason(&error))))?;
     let job_control = if script.is_none() { JobControl::catch().await } else { None };
     let console = job_control.is_some().then(Console::open);
-    let session = Session::new(options, input.kind(), script, console);
-    let ending = session.run(link, input, signals, job_control).await;
-    let Session { console, traffic, .. } = session;
+    let exchange = Exchange::new(options, input.kind(), script, console);
+    let ending = exchange.run(link, input, signals, job_control).await;
+    let Exchange { console, traffic, .. } = exchange;
     // What follows is for a terminal as it was.
     drop(console);
     ending.tell(options, &traffic)
 }
 
 /// What both directions share.
-pub(super) struct Session<'a> {
+pub(super) struct Exchange<'a> {
     pub(super) options: &'a Options,
     pub(super) traffic: Traffic,
     pub(super) codec: RefCell<Codec>,
@@ -81,7 +81,7 @@ enum Received {
     Unprinted(io::Error),
 }
 
-impl<'a> Session<'a> {
+impl<'a> Exchange<'a> {
     fn new(options: &'a Options, kind: Kind, script: Option<Script>, console: Option<Console>) -> Self {
         let terminal = console.as_ref().map(|console| {
             let (columns, rows) = console.resized();
@@ -162,7 +162,7 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The same with a script, whose end is the session's.
+    /// The same with a script, whose end is the exchange's.
     async fn carry_script(&self, script: &Scripted, receiver: &mut Receiver, sender: &mut Sender) -> Ending {
         let receiving = async {
             match self.receive(receiver).await {
@@ -296,7 +296,7 @@ impl<'a> Session<'a> {
 }
 
 /// What the directions do to each other.
-impl Session<'_> {
+impl Exchange<'_> {
     /// Sends what was typed.
     pub(super) async fn say(&self, typed: &[u8]) {
         let wire = self.codec.borrow_mut().encode(typed).into_owned();

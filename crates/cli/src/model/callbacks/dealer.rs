@@ -15,13 +15,13 @@ use switchboard::EventLoop;
 use switchboard::engine::{Address, Close, Descriptor, Done, Failed, Op, Plan, Socket, Submitted, Ticket};
 use switchboard::event_loop::{Callback, Completion, Woken};
 
-use super::Options;
-use super::door::Door;
-use super::drain::Phase;
-use super::end::End;
 use super::hall::{Hall, Shared};
 use super::post::{Home, Inbox, Letter, News, Parcel};
 use super::thread::work;
+use crate::serve::door::Door;
+use crate::serve::drain::Phase;
+use crate::serve::end::End;
+use crate::serve::options::Options;
 use crate::stop::{ALL, Signal};
 
 /// See the top of this file.

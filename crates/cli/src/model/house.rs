@@ -14,14 +14,14 @@ use socket2::Socket;
 use switchboard::server::Why;
 use switchboard_selector::{Bell, Interest};
 
-use super::Options;
-use super::cost::Cost;
-use super::door::Door;
-use super::drain::{Drain, Phase};
-use super::end::End;
-use super::ledger::Ledger;
+use super::client::Client;
 use crate::explain::Explain;
-use crate::model::Client;
+use crate::serve::cost::Cost;
+use crate::serve::door::Door;
+use crate::serve::drain::{Drain, Phase};
+use crate::serve::end::End;
+use crate::serve::ledger::Ledger;
+use crate::serve::options::Options;
 use crate::session::Opening;
 
 /// See the top of this file.

@@ -10,11 +10,11 @@ use switchboard::engine::{Address, Fact, Question, Socket};
 use switchboard::event_loop::{Callback, Connection};
 use switchboard::server::Why;
 
-use super::drain::LAST_WORDS;
+use super::Calls;
 use super::hall::Hall;
-use super::ledger::{Gone, Visit};
 use crate::error::reason;
-use crate::model::Calls;
+use crate::serve::drain::LAST_WORDS;
+use crate::serve::ledger::{Gone, Visit};
 use crate::session::Session;
 
 /// One client, between two callbacks.

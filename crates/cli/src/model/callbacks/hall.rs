@@ -15,13 +15,13 @@ use switchboard::EventLoop;
 use switchboard::engine::{Address, Descriptor, Plan, Setting};
 use switchboard::server::Why;
 
-use super::Options;
-use super::drain::{Drain, Phase};
 use super::guest::Guest;
-use super::ledger::{Gone, Ledger, Visit};
 use super::post::Home;
 use crate::error::reason;
 use crate::explain::Explain;
+use crate::serve::drain::{Drain, Phase};
+use crate::serve::ledger::{Gone, Ledger, Visit};
+use crate::serve::options::Options;
 use crate::session::Opening;
 
 /// What holds for all clients, whatever the loop.

@@ -15,10 +15,10 @@ use socket2::Socket;
 use switchboard::engine::Address;
 use switchboard_selector::{Bell, Events, Interest, Key, Mode, Selector, has_data};
 
-use super::connection::Connection;
 use crate::explain::Explain;
-use crate::serve::Options;
+use crate::model::connection::Connection;
 use crate::serve::drain::{Drain, Phase};
+use crate::serve::options::Options;
 use crate::serve::reception::{Reception, now};
 
 /// What the thread that serves and the watcher both know.

@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use switchboard::engine::{Address, Listen, UnixName};
 use switchboard::net::{Listener, Target, UdpSocket};
 
+use super::socket_file::{SocketFile, make_room};
 use crate::error::{Error, is_out_of_descriptors, reason};
-use crate::serve::cannot_go_on;
-use crate::socket_file::{SocketFile, make_room};
 
 /// Sockets that listen, in the order they were asked for.
 pub(crate) struct Listening {
@@ -49,7 +48,7 @@ pub(crate) async fn bind(targets: &[Target]) -> Result<Vec<(UdpSocket, SocketAdd
     for target in targets {
         let open = async |address| UdpSocket::bind(address).await.map_err(|error| bare(&error));
         let socket = open_one(target, open).await?;
-        let address = socket.local_addr().map_err(|error| cannot_go_on(&error))?;
+        let address = socket.local_addr().map_err(|error| Error::cannot_go_on(&error))?;
         sockets.push((socket, address));
     }
     Ok(sockets)

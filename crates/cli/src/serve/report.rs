@@ -13,8 +13,8 @@ use switchboard::engine::UnixName;
 
 use crate::error::{one_line, reason, say};
 use crate::outlet;
-use crate::serve::Options;
 use crate::serve::end::End;
+use crate::serve::options::Options;
 
 /// How the results are told.
 #[derive(Debug, Clone, Copy)]

@@ -15,11 +15,11 @@ use serde_json::{Value, json};
 use socket2::Socket;
 use switchboard::server::Why;
 
-use super::connection::Connection;
-use super::talk::{Farewell, Terms, talk};
 use crate::error::Error;
-use crate::serve::Options;
+use crate::model::connection::Connection;
+use crate::model::talk::{Farewell, Terms, talk};
 use crate::serve::ledger::Gone;
+use crate::serve::options::Options;
 
 /// What makes this program such a process: not for people, so that the help says nothing of it.
 pub(super) const FLAG: &str = "--child";
