@@ -63,7 +63,6 @@ impl Idle {
 }
 
 #[cfg(test)]
-#[expect(clippy::disallowed_methods, reason = "there is no engine here: any time would do")]
 mod tests {
     #![allow(clippy::disallowed_methods, reason = "a moment to begin with")]
 
