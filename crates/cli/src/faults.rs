@@ -114,8 +114,6 @@ fn chopped() -> usize {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::disallowed_methods, reason = "a moment to begin with")]
-
     use super::*;
 
     #[test]

@@ -1,7 +1,8 @@
 //! The user's side of TELNET (RFC 854): what a peer's bytes mean, and how a user's bytes go on the wire.
 //!
 //! Options are refused but for those that make a session better. The peer may echo (RFC 857) and transmit binary
-//! (RFC 856); both sides may suppress go-ahead (RFC 858); we transmit binary if asked, and tell the type (RFC 1091) and the size (RFC 1073) of the terminal if there is one. We never echo.
+//! (RFC 856); both sides may suppress go-ahead (RFC 858); we transmit binary if asked, and tell the type (RFC 1091) and
+//! the size (RFC 1073) of the terminal if there is one. We never echo.
 //!
 //! Nothing is sent before the peer negotiates, so that a service that has not heard of TELNET sees plain bytes; from
 //! then on the size is offered. Whatever a peer sends, an answer is sent for a change only (RFC 1143), so that two

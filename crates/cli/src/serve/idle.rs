@@ -64,8 +64,6 @@ impl Idle {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::disallowed_methods, reason = "a moment to begin with")]
-
     use super::*;
 
     #[test]
