@@ -53,7 +53,7 @@ pub(super) fn serve(listeners: Vec<OwnedFd>, options: &Options, ready: impl FnOn
             }
         }
         clients.turn(&mut selector, &mut house, now)?;
-        while house.expects()
+        while house.expects(now)
             && let Some(client) = house.admit(now)?
         {
             // To be registered is an edge, too: it is told of at once what is there.

@@ -88,8 +88,8 @@ impl House {
     }
 
     /// Whether to try to admit somebody: the system says that they are there, or the queue is emptied before the end.
-    pub(crate) fn expects(&self) -> bool {
-        self.knocked || self.is_emptying()
+    pub(crate) fn expects(&self, now: Instant) -> bool {
+        self.knocked || self.is_emptying(now)
     }
 
     /// Whether nobody will be admitted any more: the listeners are to be let go of.
@@ -162,7 +162,7 @@ impl House {
             }
             _ => {
                 // The queue is not waited for, but emptied at once.
-                let emptying = self.is_emptying().then_some(self.door.wake(now).unwrap_or(now));
+                let emptying = self.is_emptying(now).then_some(now);
                 let ours = [self.drain.next(now), self.door.wake(now), emptying].into_iter().flatten();
                 Standing::Open(theirs.chain(ours).min())
             }
@@ -184,7 +184,7 @@ impl House {
         self.last == Phase::Serving && self.door.is_open(self.ledger.served(), now)
     }
 
-    fn is_emptying(&self) -> bool {
-        self.last == Phase::Draining && !self.door.is_closed()
+    fn is_emptying(&self, now: Instant) -> bool {
+        self.last == Phase::Draining && !self.door.is_closed() && self.door.is_open(self.ledger.served(), now)
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn serve_on(
                 None => {}
             }
         }
-        while house.expects()
+        while house.expects(now)
             && let Some(mut client) = house.admit(now)?
         {
             let interest = wanted(&mut client, now);

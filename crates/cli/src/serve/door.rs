@@ -82,7 +82,7 @@ impl Door {
         if self.is_open(ledger.served(), now) { self.take(ledger, now) } else { Ok(None) }
     }
 
-    /// Takes one of the last, beyond any limit: who has come is to be served. With nobody left, the listeners are closed.
+    /// Takes one of the last. With nobody left, the listeners are closed.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Door {
         ledger: &mut Ledger,
         now: Instant,
     ) -> io::Result<Option<(Socket, Address)>> {
-        if !self.is_open(0, now) {
+        if !self.is_open(ledger.served(), now) {
             return Ok(None);
         }
         let last = self.take(ledger, now)?;

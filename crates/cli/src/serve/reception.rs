@@ -286,7 +286,7 @@ impl Reception {
         self.selector.select(&mut self.events, time)?;
         let keys = self.events.iter().map(|event| event.key());
         let (knocks, others): (Vec<_>, Vec<_>) = keys.partition(|key| self.listening.contains(key));
-        self.knocked = !knocks.is_empty() || self.is_emptying();
+        self.knocked = !knocks.is_empty() || self.is_emptying(now);
         if !others.is_empty() || self.events.rung() {
             self.woken = Some(others);
         }
@@ -296,7 +296,7 @@ impl Reception {
     /// Until when to wait at most.
     fn wake(&self, now: Instant) -> Option<Instant> {
         let began = self.drain.lock().unwrap_or_else(PoisonError::into_inner).next(now);
-        let emptying = self.is_emptying().then_some(now);
+        let emptying = self.is_emptying(now).then_some(now);
         let reopens = self.door.wake(now);
         let retry = (!self.kept.is_empty()).then_some(self.retry);
         let deserted = match self.phase {
@@ -307,10 +307,11 @@ impl Reception {
     }
 
     /// Whether the last are to be taken one after the other, without waiting for any.
-    fn is_emptying(&self) -> bool {
+    fn is_emptying(&self, now: Instant) -> bool {
         self.phase == Phase::Draining
             && !self.door.is_closed()
             && self.door.paused().is_none()
+            && self.door.is_open(self.served(), now)
             && self.kept.is_empty()
     }
 }

@@ -20,6 +20,7 @@ on_every_model!(
     a_busy_client_is_ended_in_time,
     a_client_who_never_reads_is_cut_off_in_time,
     idle_busy_and_deaf_clients_end_in_time_together,
+    the_limit_holds_to_the_end,
     who_waits_in_the_queue_at_a_signal_is_served,
     what_is_under_way_at_a_signal_is_finished,
     who_reads_late_gets_all_that_was_under_way_at_a_signal,
@@ -167,6 +168,25 @@ fn assert_was_left(deaf: &TcpStream, receipt: &Value) {
     let left = receipt["left"].as_array().unwrap();
     let deaf = left.iter().find(|left| left["peer"] == name.as_str()).expect("the deaf one was left");
     assert!(deaf["unsent"].as_u64().unwrap() > 0 && deaf["why"] == "drain", "{receipt}");
+}
+
+fn the_limit_holds_to_the_end(model: &Model) {
+    let server = model.serve_telling_json(&["--limit", "1"]);
+    let old = server.connect();
+    assert_echoes(&old, b"hello");
+    let waiting: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    for mut client in &waiting {
+        client.write_all(b"in the queue").unwrap();
+    }
+    server.signal(Signal::TERM);
+    let ended = server.end();
+    let receipt = ended.receipt();
+    assert_eq!((&receipt["accepted"], &receipt["most_at_once"]), (&1.into(), &1.into()), "{receipt}");
+    for mut client in waiting {
+        // Refused, as the grace period was over with nobody having left.
+        assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)), "somebody was served beyond the limit");
+    }
+    drop(old);
 }
 
 fn who_waits_in_the_queue_at_a_signal_is_served(model: &Model) {

@@ -130,9 +130,7 @@ impl Dealer {
             let dealer = Rc::clone(self);
             event_loop.at(wake, move |event_loop| dealer.admit(event_loop));
         }
-        // At the end, those who have come are admitted beyond any limit.
-        let is_serving = self.hall.phase() == Phase::Serving;
-        let served = if is_serving { self.hall.shared.ledger().served() } else { 0 };
+        let served = self.hall.shared.ledger().served();
         let (is_closed, is_open) = (door.is_closed(), door.is_open(served, now));
         drop(door);
         if is_closed {
