@@ -265,7 +265,11 @@ impl Client {
                     });
                 }
             }
-            Stage::Parting { left, .. } if !bytes.is_empty() && *left > bytes.len() => *left -= bytes.len(),
+            // Its time and its bytes go on being counted from when it began.
+            Stage::Parting { left, .. } if !bytes.is_empty() && *left > bytes.len() => {
+                *left -= bytes.len();
+                return;
+            }
             Stage::Parting { .. } => return self.go(),
             Stage::Gone(_) => return,
         }
