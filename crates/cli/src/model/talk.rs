@@ -47,7 +47,7 @@ pub(super) fn talk(connection: &Connection, terms: &Terms) -> Farewell {
     let (begun, idle_timeout) = (now(), terms.idle_timeout);
     let session = terms.opening.begin(begun);
     let idle = Idle::new(idle_timeout, begun);
-    let mut talk = Talk { connection, session, idle, has_heard_all: false };
+    let mut talk = Talk { connection, session, idle };
     let gone = shielded(|| talk.run(terms));
     let (received, sent) = talk.session.traffic();
     Farewell { received, sent, gone }
@@ -57,7 +57,6 @@ struct Talk<'a> {
     connection: &'a Connection,
     session: Session,
     idle: Idle,
-    has_heard_all: bool,
 }
 
 impl Talk<'_> {
@@ -73,12 +72,12 @@ impl Talk<'_> {
             let order = self.connection.order();
             match order {
                 Order::GoOn => {}
-                Order::HearNoMore => self.hear_end(now),
+                Order::HearNoMore => self.session.hear_end(now),
                 Order::Cut { unsent } => return self.cancelled(Why::Drain, unsent),
             }
             match self.idle.look(now, || usize::try_from(self.connection.unsent()).unwrap_or(usize::MAX)) {
                 Verdict::GoOn => {}
-                Verdict::EndReading => self.hear_end(now),
+                Verdict::EndReading => self.session.hear_end(now),
                 Verdict::Cancel => {
                     self.connection.reset();
                     return self.cancelled(Why::Idle, self.connection.unsent());
@@ -88,7 +87,7 @@ impl Talk<'_> {
                 self.send(now)
             } else if let Some(end) = self.session.end() {
                 return self.part(end, &mut buffer);
-            } else if self.session.may_hear() && !self.has_heard_all {
+            } else if self.session.may_hear() {
                 self.receive(&mut buffer, now)
             } else {
                 self.connection.sleep(self.wake(now), now, order);
@@ -114,7 +113,7 @@ impl Talk<'_> {
     fn receive(&mut self, buffer: &mut [u8], begun: Instant) -> io::Result<()> {
         let time = self.wake(begun).map(|wake| wake.saturating_duration_since(begun));
         match self.connection.receive(buffer, time)? {
-            Some(0) => self.hear_end(now()),
+            Some(0) => self.session.hear_end(now()),
             Some(count) => {
                 let now = now();
                 self.idle.interrupt(now);
@@ -123,13 +122,6 @@ impl Talk<'_> {
             None => {}
         }
         Ok(())
-    }
-
-    fn hear_end(&mut self, now: Instant) {
-        if !self.has_heard_all {
-            self.has_heard_all = true;
-            self.session.hear_end(now);
-        }
     }
 
     /// When to go on though nothing came: for a late answer, or the idle timeout.
