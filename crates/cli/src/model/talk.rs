@@ -148,6 +148,10 @@ impl Talk<'_> {
             return self.cancelled(Why::Drain, unsent);
         }
         let (until, mut left) = (now() + PARTING, MOST_UNREAD);
+        if self.connection.is_deaf() {
+            self.wait_until_all_has_come(until, buffer);
+        }
+        self.connection.end_sending();
         loop {
             let time = until.saturating_duration_since(now());
             if time.is_zero() {
@@ -168,6 +172,20 @@ impl Talk<'_> {
         }
         gone
     }
+
+    /// Until then at most, or an order to let go. What is sent to us meanwhile is thrown away.
+    fn wait_until_all_has_come(&self, until: Instant, buffer: &mut [u8]) {
+        loop {
+            let (now, order) = (now(), self.connection.order());
+            if until <= now || matches!(order, Order::Cut { .. }) || self.connection.unsent() == 0 {
+                return;
+            }
+            // It does not block any more.
+            if !matches!(self.connection.receive(buffer, Some(LOOK)), Ok(Some(1..))) {
+                self.connection.sleep(Some(now + LOOK), now, order);
+            }
+        }
+    }
 }
 
 /// A panic is a bug of ours, and the end of this client alone.
@@ -175,6 +193,9 @@ fn shielded(work: impl FnOnce() -> Gone) -> Gone {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Gone::Failed("serving it panicked, which is a bug; please report it".to_owned()))
 }
+
+/// How long to wait before it is asked again whether the client has got all, of which nobody tells.
+const LOOK: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {
