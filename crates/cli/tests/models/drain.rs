@@ -25,6 +25,7 @@ on_every_model!(
     what_is_under_way_at_a_signal_is_finished,
     who_reads_late_gets_all_that_was_under_way_at_a_signal,
     who_still_sends_at_the_end_gets_all_that_was_said_before_it,
+    a_long_pause_does_not_outlast_the_end,
     a_second_signal_ends_it_at_once,
 );
 
@@ -262,6 +263,18 @@ fn who_still_sends_at_the_end_gets_all_that_was_said_before_it(model: &Model) {
         client.read_exact(&mut answer[1..]).is_ok() && answer == bytes
     });
     assert!(has_all, "what was said before the end never came");
+}
+
+fn a_long_pause_does_not_outlast_the_end(model: &Model) {
+    if !model.polls {
+        return;
+    }
+    let server = model.serve_telling_json(&["--pause", "1h", "--grace", "500ms"]);
+    let idle = server.connect();
+    server.signal(Signal::TERM);
+    assert_ends_after(&idle, b"");
+    drop(idle);
+    assert_eq!(server.end().receipt()["finished"], 1);
 }
 
 fn a_second_signal_ends_it_at_once(model: &Model) {
