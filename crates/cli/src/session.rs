@@ -121,7 +121,8 @@ impl Session {
         listens && !self.is_full() && self.cut_end().is_none()
     }
 
-    /// Bytes were received. Who has hung up does not listen to them.
+    /// Bytes were received, by now: a moment from before that would make a late answer early. Who has hung up does not
+    /// listen to them.
     pub(crate) fn hear(&mut self, bytes: &[u8], now: Instant) {
         self.received += bytes.len() as u64;
         if self.then != Then::GoOn {
@@ -182,7 +183,7 @@ impl Session {
     fn say(&mut self, bytes: Vec<u8>, now: Instant) {
         if !bytes.is_empty() {
             self.waiting += bytes.len();
-            let due = self.pace.as_mut().map(|pace| pace.due(now));
+            let due = self.pace.as_mut().filter(|pace| pace.is_late()).map(|pace| pace.due(now));
             self.messages.push_back(Message { bytes, gone: 0, due });
         }
     }
