@@ -74,6 +74,12 @@ impl Pace {
         Self { faults, due: None, allowance: 0, refill: None, asked: None, piece: chopped() }
     }
 
+    /// Whether answers are late, and not only slow.
+    pub(crate) fn is_late(&self) -> bool {
+        let Faults { delay, jitter, .. } = self.faults;
+        !(delay.is_zero() && jitter.is_zero())
+    }
+
     /// When an answer is due that is ready now.
     pub(crate) fn due(&mut self, now: Instant) -> Instant {
         let late = self.faults.delay + self.faults.jitter.mul_f64(fastrand::f64());

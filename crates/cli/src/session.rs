@@ -28,6 +28,8 @@ pub(crate) struct Session {
     /// Of all of them, bytes.
     waiting: usize,
     then: Then,
+    /// The client has ended its side, though the service may go on: that end is there to be received for ever.
+    has_heard_all: bool,
     /// Only where there are faults.
     pace: Option<Box<Pace>>,
     cut: Option<Cut>,
@@ -66,6 +68,7 @@ impl Opening {
             messages: VecDeque::new(),
             waiting: 0,
             then: Then::GoOn,
+            has_heard_all: false,
             pace: (*faults != Faults::default()).then(|| Box::new(Pace::new(*faults))),
             cut: faults.cut,
             never_read: faults.never_read,
@@ -114,10 +117,12 @@ impl Session {
 
     /// Whether to receive: not if too much waits to be sent, or the service hears nothing more.
     pub(crate) fn may_hear(&self) -> bool {
-        self.then == Then::GoOn && !self.never_read && !self.is_full() && self.cut_end().is_none()
+        let listens = self.then == Then::GoOn && !self.never_read && !self.has_heard_all;
+        listens && !self.is_full() && self.cut_end().is_none()
     }
 
-    /// Bytes were received. Who has hung up does not listen to them.
+    /// Bytes were received, by now: a moment from before that would make a late answer early. Who has hung up does not
+    /// listen to them.
     pub(crate) fn hear(&mut self, bytes: &[u8], now: Instant) {
         self.received += bytes.len() as u64;
         if self.then != Then::GoOn {
@@ -131,7 +136,8 @@ impl Session {
     /// The client has ended its side, or is not listened to any more.
     pub(crate) fn hear_end(&mut self, now: Instant) {
         // Who never reads does not notice an end, either.
-        if self.then == Then::GoOn && !self.never_read {
+        if self.then == Then::GoOn && !self.never_read && !self.has_heard_all {
+            self.has_heard_all = true;
             let mut say = Vec::new();
             self.then = self.conversation.hear_end(&mut say);
             self.say(say, now);
@@ -177,7 +183,7 @@ impl Session {
     fn say(&mut self, bytes: Vec<u8>, now: Instant) {
         if !bytes.is_empty() {
             self.waiting += bytes.len();
-            let due = self.pace.as_mut().map(|pace| pace.due(now));
+            let due = self.pace.as_mut().filter(|pace| pace.is_late()).map(|pace| pace.due(now));
             self.messages.push_back(Message { bytes, gone: 0, due });
         }
     }

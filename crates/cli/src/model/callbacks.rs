@@ -26,6 +26,7 @@ use self::guest::Guest;
 use crate::serve::end::End as Ended;
 use crate::serve::ledger::Gone;
 use crate::serve::options::Options;
+use crate::serve::reception::now as this_moment;
 use crate::session::{BOUND, End};
 
 /// Serves until a signal.
@@ -44,7 +45,7 @@ pub(crate) struct Calls(pub(crate) Weak<Guest>);
 impl Handler for Calls {
     fn on_data(&mut self, _: &Connection, data: &[u8]) {
         self.with(|guest, event_loop| {
-            guest.session.borrow_mut().hear(data, event_loop.now());
+            guest.session.borrow_mut().hear(data, this_moment());
             guest.go_on(event_loop);
         });
     }

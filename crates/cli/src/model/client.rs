@@ -20,6 +20,7 @@ use crate::error::reason;
 use crate::explain::Explain;
 use crate::serve::idle::{Idle, Verdict};
 use crate::serve::ledger::{Gone, Visit};
+use crate::serve::reception::now as this_moment;
 use crate::serve::step::Step;
 use crate::session::{End, Session};
 
@@ -257,7 +258,7 @@ impl Client {
             Stage::Talking if bytes.is_empty() => self.session.hear_end(now),
             Stage::Talking => {
                 self.idle.interrupt(now);
-                self.session.hear(bytes, now);
+                self.session.hear(bytes, this_moment());
                 if self.session.is_full() {
                     let (peer, waiting) = (&self.peer, self.session.waiting());
                     self.explain.tell(|| {
@@ -265,7 +266,11 @@ impl Client {
                     });
                 }
             }
-            Stage::Parting { left, .. } if !bytes.is_empty() && *left > bytes.len() => *left -= bytes.len(),
+            // Its time and its bytes go on being counted from when it began.
+            Stage::Parting { left, .. } if !bytes.is_empty() && *left > bytes.len() => {
+                *left -= bytes.len();
+                return;
+            }
             Stage::Parting { .. } => return self.go(),
             Stage::Gone(_) => return,
         }

@@ -36,6 +36,8 @@ pub(super) enum Order {
 struct State {
     order: Order,
     doing: Doing,
+    /// Its reading was ended under it, and cannot begin again.
+    is_deaf: bool,
     /// As it is set on the socket.
     receive_timeout: Option<Duration>,
 }
@@ -57,7 +59,8 @@ impl Connection {
         // Pieces are sent when they come: a typist waits for each. Where it cannot be set, as on a Unix socket, it is only
         // slower.
         socket.set_tcp_nodelay(true).ok();
-        let state = State { order: Order::GoOn, doing: Doing::Sleeping, receive_timeout: None };
+        let state =
+            State { order: Order::GoOn, doing: Doing::Sleeping, is_deaf: false, receive_timeout: None };
         Self { socket, state: Mutex::new(state), ordered: Condvar::new() }
     }
 
@@ -108,7 +111,9 @@ impl Connection {
     /// Sleeps until then (`None` is for ever), or until there is an order other than the one that is being followed.
     pub(super) fn sleep(&self, until: Option<Instant>, now: Instant, following: Order) {
         let mut state = self.lock();
-        state.doing = Doing::Sleeping;
+        if state.doing != Doing::Leaving {
+            state.doing = Doing::Sleeping;
+        }
         let no_news = |state: &mut State| state.order == following;
         let slept = match until {
             None => self.ordered.wait_while(state, no_news).map(drop).is_ok(),
@@ -120,15 +125,25 @@ impl Connection {
         debug_assert!(slept, "nobody panics holding this lock");
     }
 
-    /// Ends our side, unless it was to be cut off. From now on it is received only to see the client's end.
+    /// From now on it is received only to see the client's end, unless it was to be cut off.
     pub(super) fn take_leave(&self) -> Order {
         let mut state = self.lock();
         if !matches!(state.order, Order::Cut { .. }) {
             state.doing = Doing::Leaving;
-            // Has the client gone altogether, there is nobody to take leave of.
-            self.socket.shutdown(Shutdown::Write).ok();
         }
         state.order
+    }
+
+    /// Ends our side.
+    pub(super) fn end_sending(&self) {
+        // Has the client gone altogether, there is nobody to take leave of.
+        self.socket.shutdown(Shutdown::Write).ok();
+    }
+
+    /// Whether its reading was ended by an order that found it asleep. With our side ended as well, the next byte that comes
+    /// resets the connection, and what the client has not got by then is lost (RFC 1122, 4.2.2.13).
+    pub(super) fn is_deaf(&self) -> bool {
+        self.lock().is_deaf
     }
 
     /// How many bytes are with the system that the client has not acknowledged, as far as it can be known.
@@ -147,6 +162,7 @@ impl Connection {
         if state.order == Order::GoOn {
             state.order = Order::HearNoMore;
             if state.doing == Doing::Receiving {
+                state.is_deaf = true;
                 self.socket.shutdown(Shutdown::Read).ok();
             }
             self.ordered.notify_all();

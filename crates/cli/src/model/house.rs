@@ -22,6 +22,7 @@ use crate::serve::drain::{Drain, Phase};
 use crate::serve::end::End;
 use crate::serve::ledger::Ledger;
 use crate::serve::options::Options;
+use crate::serve::reception::now as this_moment;
 use crate::session::Opening;
 
 /// See the top of this file.
@@ -117,7 +118,7 @@ impl House {
         }
         let Some((socket, peer)) = taken else { return Ok(None) };
         self.explain.tell(|| format!("{peer} was taken from the queue"));
-        let session = self.opening.begin(now);
+        let session = self.opening.begin(this_moment());
         Client::new((socket, peer), session, self.idle_timeout, self.explain, now).map(Some)
     }
 

@@ -43,10 +43,13 @@ pub(super) fn serve_by(
         for client in &mut clients {
             house.cost.steps(converse(client, &mut buffer, now));
         }
-        if let Standing::Ended(end) = house.tidy(&mut clients, now) {
-            return Ok(end);
-        }
+        let wake = match house.tidy(&mut clients, now) {
+            Standing::Ended(end) => return Ok(end),
+            Standing::Open(wake) => wake,
+        };
         if let Some(time) = options.pause {
+            // What has a time of its own, such as the end of the grace period, does not wait for the next round.
+            let time = wake.map_or(time, |wake| time.min(wake.saturating_duration_since(Instant::now())));
             pause.select(&mut Events::default(), Some(time))?;
         }
     }

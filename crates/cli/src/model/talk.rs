@@ -47,7 +47,7 @@ pub(super) fn talk(connection: &Connection, terms: &Terms) -> Farewell {
     let (begun, idle_timeout) = (now(), terms.idle_timeout);
     let session = terms.opening.begin(begun);
     let idle = Idle::new(idle_timeout, begun);
-    let mut talk = Talk { connection, session, idle, has_heard_all: false };
+    let mut talk = Talk { connection, session, idle };
     let gone = shielded(|| talk.run(terms));
     let (received, sent) = talk.session.traffic();
     Farewell { received, sent, gone }
@@ -57,7 +57,6 @@ struct Talk<'a> {
     connection: &'a Connection,
     session: Session,
     idle: Idle,
-    has_heard_all: bool,
 }
 
 impl Talk<'_> {
@@ -73,12 +72,12 @@ impl Talk<'_> {
             let order = self.connection.order();
             match order {
                 Order::GoOn => {}
-                Order::HearNoMore => self.hear_end(now),
+                Order::HearNoMore => self.session.hear_end(now),
                 Order::Cut { unsent } => return self.cancelled(Why::Drain, unsent),
             }
             match self.idle.look(now, || usize::try_from(self.connection.unsent()).unwrap_or(usize::MAX)) {
                 Verdict::GoOn => {}
-                Verdict::EndReading => self.hear_end(now),
+                Verdict::EndReading => self.session.hear_end(now),
                 Verdict::Cancel => {
                     self.connection.reset();
                     return self.cancelled(Why::Idle, self.connection.unsent());
@@ -88,7 +87,7 @@ impl Talk<'_> {
                 self.send(now)
             } else if let Some(end) = self.session.end() {
                 return self.part(end, &mut buffer);
-            } else if self.session.may_hear() && !self.has_heard_all {
+            } else if self.session.may_hear() {
                 self.receive(&mut buffer, now)
             } else {
                 self.connection.sleep(self.wake(now), now, order);
@@ -114,7 +113,7 @@ impl Talk<'_> {
     fn receive(&mut self, buffer: &mut [u8], begun: Instant) -> io::Result<()> {
         let time = self.wake(begun).map(|wake| wake.saturating_duration_since(begun));
         match self.connection.receive(buffer, time)? {
-            Some(0) => self.hear_end(now()),
+            Some(0) => self.session.hear_end(now()),
             Some(count) => {
                 let now = now();
                 self.idle.interrupt(now);
@@ -123,13 +122,6 @@ impl Talk<'_> {
             None => {}
         }
         Ok(())
-    }
-
-    fn hear_end(&mut self, now: Instant) {
-        if !self.has_heard_all {
-            self.has_heard_all = true;
-            self.session.hear_end(now);
-        }
     }
 
     /// When to go on though nothing came: for a late answer, or the idle timeout.
@@ -156,6 +148,10 @@ impl Talk<'_> {
             return self.cancelled(Why::Drain, unsent);
         }
         let (until, mut left) = (now() + PARTING, MOST_UNREAD);
+        if self.connection.is_deaf() {
+            self.wait_until_all_has_come(until, buffer);
+        }
+        self.connection.end_sending();
         loop {
             let time = until.saturating_duration_since(now());
             if time.is_zero() {
@@ -176,6 +172,20 @@ impl Talk<'_> {
         }
         gone
     }
+
+    /// Until then at most, or an order to let go. What is sent to us meanwhile is thrown away.
+    fn wait_until_all_has_come(&self, until: Instant, buffer: &mut [u8]) {
+        loop {
+            let (now, order) = (now(), self.connection.order());
+            if until <= now || matches!(order, Order::Cut { .. }) || self.connection.unsent() == 0 {
+                return;
+            }
+            // It does not block any more.
+            if !matches!(self.connection.receive(buffer, Some(LOOK)), Ok(Some(1..))) {
+                self.connection.sleep(Some(now + LOOK), now, order);
+            }
+        }
+    }
 }
 
 /// A panic is a bug of ours, and the end of this client alone.
@@ -183,6 +193,9 @@ fn shielded(work: impl FnOnce() -> Gone) -> Gone {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Gone::Failed("serving it panicked, which is a bug; please report it".to_owned()))
 }
+
+/// How long to wait before it is asked again whether the client has got all, of which nobody tells.
+const LOOK: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
 mod tests {

@@ -17,6 +17,7 @@ use switchboard::{EventLoop, sleep_until, timeout};
 use crate::error::Error;
 use crate::serve::end::End;
 use crate::serve::options::Options;
+use crate::serve::reception::now as this_moment;
 use crate::session::{self, Session};
 use crate::stop::{First, Latch, Signal, Signals, first};
 
@@ -42,7 +43,7 @@ pub(super) async fn serve(
             let peer = client.peer();
             tracing::info!("{peer} connected");
             explain.tell(|| format!("a task is started for {peer}, and put aside whenever it has to wait"));
-            let outcome = converse(opening.begin(now()), stream, peer, most).await;
+            let outcome = converse(opening.begin(this_moment()), stream, peer, most).await;
             explain.tell(|| format!("the task of {peer} is over"));
             outcome?;
             tracing::info!("{peer} is done");
@@ -81,7 +82,7 @@ async fn converse(mut session: Session, mut stream: Stream, peer: &Address, most
         }
         match hear(&session, &mut stream, most).await? {
             Some(data) if data.is_empty() => session.hear_end(now()),
-            Some(data) => session.hear(&data, now()),
+            Some(data) => session.hear(&data, this_moment()),
             None => {}
         }
     }

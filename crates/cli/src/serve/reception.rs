@@ -316,8 +316,9 @@ impl Reception {
     }
 }
 
-/// This very moment: what blocks has no pass of a loop whose time it could take.
-#[expect(clippy::disallowed_methods, reason = "there is no engine here")]
+/// This very moment: what blocks has no pass of a loop whose time it could take; and in a long pass, what is heard has come
+/// after its time.
+#[expect(clippy::disallowed_methods, reason = "there is no engine here, or its time is too old")]
 pub(crate) fn now() -> Instant {
     Instant::now()
 }

@@ -259,6 +259,15 @@ proptest! {
     }
 }
 
+#[test]
+fn an_end_is_heard_once_even_if_the_service_goes_on() {
+    let now = Instant::now();
+    let mut session = begin(Service::Chargen, Faults::default(), now);
+    assert!(session.may_hear());
+    session.hear_end(now);
+    assert!(!session.may_hear() && !session.sendable(now).is_empty() && session.end().is_none());
+}
+
 /// All that is said to somebody who sends these pieces, and takes the answers in pieces of at most these sizes, in turn.
 fn talk(service: Service, faults: Faults, pieces: &[&[u8]], sizes: &[usize]) -> Vec<u8> {
     let mut now = Instant::now();

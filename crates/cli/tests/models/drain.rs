@@ -24,6 +24,8 @@ on_every_model!(
     who_waits_in_the_queue_at_a_signal_is_served,
     what_is_under_way_at_a_signal_is_finished,
     who_reads_late_gets_all_that_was_under_way_at_a_signal,
+    who_still_sends_at_the_end_gets_all_that_was_said_before_it,
+    a_long_pause_does_not_outlast_the_end,
     a_second_signal_ends_it_at_once,
 );
 
@@ -242,6 +244,37 @@ fn who_reads_late_gets_all_that_was_under_way_at_a_signal(model: &Model) {
     drop(client);
     let ended = server.end();
     assert!(ended.stderr.contains("1 finished, 0 failed, 0 cancelled"), "{}", ended.stderr);
+}
+
+fn who_still_sends_at_the_end_gets_all_that_was_said_before_it(model: &Model) {
+    let bytes = pattern(1, 400_000);
+    // A client that a busy machine has kept from reading for all of the last words is cut off rightly.
+    let has_all = (0..5).any(|_| {
+        let server = model.serve(&[]);
+        let mut client = server.connect();
+        // More than the client takes without reading, and less than the system takes from the server.
+        socket2::SockRef::from(&client).set_recv_buffer_size(20_000).unwrap();
+        client.write_all(&bytes).unwrap();
+        let mut answer = vec![0; bytes.len()];
+        client.read_exact(&mut answer[..1]).unwrap();
+        server.signal(Signal::TERM);
+        thread::sleep(GRACE + Duration::from_millis(20));
+        client.write_all(b"more").ok();
+        client.read_exact(&mut answer[1..]).is_ok() && answer == bytes
+    });
+    assert!(has_all, "what was said before the end never came");
+}
+
+fn a_long_pause_does_not_outlast_the_end(model: &Model) {
+    if !model.polls {
+        return;
+    }
+    let server = model.serve_telling_json(&["--pause", "1h", "--grace", "500ms"]);
+    let idle = server.connect();
+    server.signal(Signal::TERM);
+    assert_ends_after(&idle, b"");
+    drop(idle);
+    assert_eq!(server.end().receipt()["finished"], 1);
 }
 
 fn a_second_signal_ends_it_at_once(model: &Model) {

@@ -4,8 +4,9 @@
 use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::thread;
+use std::time::Duration;
 
-use crate::server::{Server, assert_echoes, assert_ends_after, expect, pattern};
+use crate::server::{Server, assert_echoes, assert_ends_after, assert_hears_nothing, expect, pattern};
 use crate::table::Model;
 
 on_every_model!(
@@ -13,6 +14,7 @@ on_every_model!(
     who_sends_nothing_and_leaves_is_done,
     a_line_of_10_mib_gets_an_error_and_the_end_and_what_came_before_its_answer,
     ten_mib_without_a_line_end_are_nothing_special_elsewhere,
+    who_has_ended_and_is_still_sent_to_costs_no_time,
 );
 
 fn odd_bytes_come_back_as_they_are(model: &Model) {
@@ -111,6 +113,19 @@ fn ten_mib_without_a_line_end_are_nothing_special_elsewhere(model: &Model) {
         if service == "echo" {
             assert_echoes(&server.connect(), b"next");
         }
+    }
+}
+
+fn who_has_ended_and_is_still_sent_to_costs_no_time(model: &Model) {
+    let server = model.serve(&["--service", "chargen", "--drip", "10/1h"]);
+    let mut client = server.connect();
+    client.shutdown(Shutdown::Write).unwrap();
+    client.read_exact(&mut [0; 10]).unwrap();
+    let before = server.cpu();
+    assert_hears_nothing(&client);
+    if let (Some(before), Some(after), false) = (before, server.cpu(), model.polls) {
+        let cost = after - before;
+        assert!(cost <= Duration::from_millis(50), "150 ms of waiting has cost {cost:?}");
     }
 }
 

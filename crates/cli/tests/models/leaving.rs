@@ -1,14 +1,16 @@
 //! Clients who leave in the middle: by a reset, or with bytes unread. One line in the log, and nobody else notices.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::time::Instant;
 
-use crate::server::{assert_echoes, reset};
+use crate::server::{DEADLINE, assert_echoes, reset};
 use crate::table::Model;
 
 on_every_model!(
     a_reset_by_a_client_is_one_failure_and_one_line_in_the_log,
     many_resets_at_once_are_as_many_failures,
     who_breaks_off_in_the_middle_of_an_answer_has_failed,
+    who_goes_on_sending_after_the_end_is_not_waited_for_for_ever,
 );
 
 fn a_reset_by_a_client_is_one_failure_and_one_line_in_the_log(model: &Model) {
@@ -57,4 +59,17 @@ fn who_breaks_off_in_the_middle_of_an_answer_has_failed(model: &Model) {
     assert!(log.iter().all(|line| line.starts_with(" WARN client 127.0.0.1:")), "{log:?}");
     let receipt = server.stop().receipt();
     assert_eq!((&receipt["accepted"], &receipt["failed"]), (&2.into(), &2.into()), "{receipt}");
+}
+
+fn who_goes_on_sending_after_the_end_is_not_waited_for_for_ever(model: &Model) {
+    let server = model.serve_telling_json(&["--service", "hello"]);
+    let mut client = server.connect();
+    // Not so much that it would be for that.
+    let deadline = Instant::now() + DEADLINE / 2;
+    while client.write(b"more").is_ok() {
+        assert!(Instant::now() < deadline, "it is listened to for ever");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    let receipt = server.stop().receipt();
+    assert_eq!((&receipt["accepted"], &receipt["finished"]), (&1.into(), &1.into()), "{receipt}");
 }

@@ -15,6 +15,7 @@ use super::hall::Hall;
 use crate::error::reason;
 use crate::serve::drain::LAST_WORDS;
 use crate::serve::ledger::{Gone, Visit};
+use crate::serve::reception::now as this_moment;
 use crate::session::Session;
 
 /// One client, between two callbacks.
@@ -51,7 +52,7 @@ impl Guest {
                 hall: Rc::downgrade(hall),
                 number,
                 connection,
-                session: RefCell::new(rules.opening.begin(now)),
+                session: RefCell::new(rules.opening.begin(this_moment())),
                 since: now,
                 timer: Cell::new(None),
                 is_paused: Cell::new(false),
