@@ -146,6 +146,10 @@ fn wrong_use_is_one_line_that_names_the_right_help() {
         ("127.0.0.1:1 --engine warp", "--engine warp: no such engine;"),
         ("127.0.0.1:1 --datagram 5", "the following required arguments were not provided: --udp"),
         ("127.0.0.1:1 --udp --datagram 70k", "--datagram 70k: give 1 to 65507"),
+        (
+            "unix:/nowhere --udp",
+            "cannot send datagrams to unix:/nowhere: it is a Unix socket; give HOST PORT,",
+        ),
         ("127.0.0.1:1 --udp --telnet", "the argument '--udp' cannot be used with '--telnet'"),
         ("127.0.0.1:1 --expect /nowhere", "--expect /nowhere: cannot be read: no such file or directory;"),
         ("127.0.0.1:1 --tmeout 5s", "unexpected argument '--tmeout' found; did you mean --timeout?"),
