@@ -158,6 +158,15 @@ fn wrong_use_is_one_line_that_names_the_right_help() {
         assert!(ended.stderr.starts_with(&format!("error: {said}")), "{arguments}: {}", ended.stderr);
         assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{arguments}");
     }
+    let script = std::env::temp_dir().join(format!("switchboard-{}.no-time", std::process::id()));
+    std::fs::write(&script, "within 0s\nexpect x\n").unwrap();
+    let ended = run(&["127.0.0.1:1", "--expect", script.to_str().unwrap()], b"");
+    std::fs::remove_file(&script).unwrap();
+    let said = format!(
+        "error: --expect {}: line 1: within 0s: nothing can come in no time; give more\n",
+        script.display()
+    );
+    assert_ended(&ended, 2, &said);
     let ended = run(&[], b"");
     assert!(ended.stderr.ends_with("; see `switchboard connect --help`\n"), "{}", ended.stderr);
 }
