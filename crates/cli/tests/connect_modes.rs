@@ -22,6 +22,7 @@ use socket2::SockRef;
 on_every_engine!(
     datagrams_are_lines_and_answers_are_printed,
     datagrams_may_be_of_a_size,
+    the_silence_after_the_last_datagram_is_a_good_end_however_short,
     a_script_that_goes_well_is_exit_code_0,
     a_script_that_goes_wrong_is_exit_code_3_and_says_where,
     telnet_is_answered_and_kept_out_of_the_text,
@@ -64,6 +65,27 @@ fn datagrams_may_be_of_a_size(engine: &str) {
         assert!(&heard[..count] == expected);
     }
     assert_eq!(client.end().code, Some(0));
+}
+
+fn the_silence_after_the_last_datagram_is_a_good_end_however_short(engine: &str) {
+    let (socket, address) = udp();
+    let mut client = Client::start(&["--udp", &address, "--idle-timeout", "300ms", "--engine", engine]);
+    let mut stdin = client.stdin();
+    stdin.write_all(b"ping\n").unwrap();
+    let mut heard = [0; 100];
+    let (count, from) = socket.recv_from(&mut heard).unwrap();
+    socket.send_to(&heard[..count], from).unwrap();
+    drop(stdin);
+    let ended = client.end();
+    assert_eq!((ended.code, ended.stderr.as_str(), &ended.stdout[..]), (Some(0), "", &b"ping\n"[..]));
+
+    // While stdin may still have more to send, it is the other end.
+    let mut client = Client::start(&["--udp", &address, "--idle-timeout", "300ms", "--engine", engine]);
+    let stdin = client.stdin();
+    let ended = client.end();
+    assert!(ended.stderr.starts_with("error: nothing has gone over the connection"), "{ended:?}");
+    assert_eq!(ended.code, Some(3));
+    drop(stdin);
 }
 
 fn a_script_that_goes_well_is_exit_code_0(engine: &str) {

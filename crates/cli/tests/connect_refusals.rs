@@ -146,6 +146,10 @@ fn wrong_use_is_one_line_that_names_the_right_help() {
         ("127.0.0.1:1 --engine warp", "--engine warp: no such engine;"),
         ("127.0.0.1:1 --datagram 5", "the following required arguments were not provided: --udp"),
         ("127.0.0.1:1 --udp --datagram 70k", "--datagram 70k: give 1 to 65507"),
+        (
+            "unix:/nowhere --udp",
+            "cannot send datagrams to unix:/nowhere: it is a Unix socket; give HOST PORT,",
+        ),
         ("127.0.0.1:1 --udp --telnet", "the argument '--udp' cannot be used with '--telnet'"),
         ("127.0.0.1:1 --expect /nowhere", "--expect /nowhere: cannot be read: no such file or directory;"),
         ("127.0.0.1:1 --tmeout 5s", "unexpected argument '--tmeout' found; did you mean --timeout?"),
@@ -154,6 +158,15 @@ fn wrong_use_is_one_line_that_names_the_right_help() {
         assert!(ended.stderr.starts_with(&format!("error: {said}")), "{arguments}: {}", ended.stderr);
         assert_eq!((ended.code, ended.stderr.lines().count()), (Some(2), 1), "{arguments}");
     }
+    let script = std::env::temp_dir().join(format!("switchboard-{}.no-time", std::process::id()));
+    std::fs::write(&script, "within 0s\nexpect x\n").unwrap();
+    let ended = run(&["127.0.0.1:1", "--expect", script.to_str().unwrap()], b"");
+    std::fs::remove_file(&script).unwrap();
+    let said = format!(
+        "error: --expect {}: line 1: within 0s: nothing can come in no time; give more\n",
+        script.display()
+    );
+    assert_ended(&ended, 2, &said);
     let ended = run(&[], b"");
     assert!(ended.stderr.ends_with("; see `switchboard connect --help`\n"), "{}", ended.stderr);
 }

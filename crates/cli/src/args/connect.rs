@@ -81,8 +81,14 @@ pub(super) struct LowConnect {
 
 impl LowConnect {
     pub(super) fn understand(self) -> Result<Command, Error> {
+        let target = understand_target(&self.target)?;
+        if self.udp && matches!(target, Target::Address(Address::Unix(_))) {
+            return Err(Error::wrong_use(format_args!(
+                "cannot send datagrams to {target}: it is a Unix socket; give HOST PORT, or leave out --udp"
+            )));
+        }
         let options = Options {
-            target: understand_target(&self.target)?,
+            target,
             timeout: understand_time("timeout", &self.timeout)?,
             idle_timeout: self
                 .idle_timeout

@@ -65,6 +65,8 @@ pub(super) struct Exchange<'a> {
     script: Option<Scripted>,
     /// To the peer.
     wire: Queue,
+    /// Whether silence is the end that is waited for, rather than a failure.
+    silence_ends: Cell<bool>,
 }
 
 /// How the direction to the peer ended.
@@ -98,6 +100,7 @@ impl<'a> Exchange<'a> {
             wanted: Cell::default(),
             script: script.map(Scripted::new),
             wire: Queue::default(),
+            silence_ends: Cell::default(),
         }
     }
 
@@ -115,7 +118,7 @@ impl<'a> Exchange<'a> {
             }
         };
         let stopped = first(signals.next(), hung_up);
-        let given_up = first(self.quit.clone().opened(), self.traffic.idle_for(self.options.idle_timeout));
+        let given_up = first(self.quit.clone().opened(), self.idle());
         match first(first(stopped, given_up), self.carry(link, input)).await {
             First::One(First::One(First::One(signal) | First::Other(signal))) => Ending::Signal(signal),
             First::One(First::Other(First::One(()))) => Ending::Quit,
@@ -123,6 +126,14 @@ impl<'a> Exchange<'a> {
                 Ending::Idle(self.options.idle_timeout.unwrap_or_default())
             }
             First::Other(ending) => ending,
+        }
+    }
+
+    /// Waits until nothing has gone for longer than was allowed.
+    async fn idle(&self) {
+        self.traffic.idle_for(self.options.idle_timeout).await;
+        if self.silence_ends.get() {
+            pending::<()>().await;
         }
     }
 
@@ -284,6 +295,7 @@ impl<'a> Exchange<'a> {
 
     /// Nobody says that the last datagram was the last: silence does.
     async fn until_silent(&self, mut receiving: Pin<&mut impl Future<Output = Received>>) -> Received {
+        self.silence_ends.set(true);
         let silence = self.options.idle_timeout.unwrap_or(QUIET);
         match first(receiving.as_mut(), self.traffic.idle_for(Some(silence))).await {
             First::One(received) => received,

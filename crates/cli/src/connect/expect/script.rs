@@ -87,7 +87,10 @@ impl Action {
                 line => Ok(Self::ExpectLine(line)),
             },
             "expect-end" => nothing(name, rest).map(|()| Self::ExpectEnd),
-            "within" => time(name, rest).map(Self::Within),
+            "within" => match time(name, rest)? {
+                Duration::ZERO => Err(format!("{name} {rest}: nothing can come in no time; give more")),
+                time => Ok(Self::Within(time)),
+            },
             "wait" => time(name, rest).map(Self::Wait),
             "end" => nothing(name, rest).map(|()| Self::End),
             _ => Err(format!("no such step: {name}; give one of {NAMES}")),
