@@ -57,33 +57,41 @@ pub(super) async fn serve(
     }
 }
 
-/// One client, from first to last. Dropping the stream closes it gently.
-async fn converse(mut session: Session, mut stream: Stream, peer: &Address, most: usize) -> io::Result<()> {
+/// One client, from first to last.
+async fn converse(mut session: Session, stream: Stream, peer: &Address, most: usize) -> io::Result<()> {
     if let Address::Ip(_) = peer {
         // Pieces are sent when they come: a typist waits for each. Where it cannot be set, it is only slower.
         stream.set(Setting::NoDelay(true)).ok();
     }
+    let mut held = Held(Some(stream));
+    let end = match &mut held.0 {
+        Some(stream) => carry(&mut session, stream, most).await,
+        None => unreachable!("it is held until the end"),
+    };
+    let how = if matches!(end, Ok(session::End::Reset)) { Close::Reset } else { Close::GENTLY };
+    held.close(how);
+    match end? {
+        session::End::Failed(why) => Err(io::Error::other(why)),
+        session::End::Finished | session::End::Reset => Ok(()),
+    }
+}
+
+/// Carries the session until it is over.
+async fn carry(session: &mut Session, stream: &mut Stream, most: usize) -> io::Result<session::End> {
     loop {
         let bytes = session.sendable(now());
         if !bytes.is_empty() {
             stream.write_all(bytes).await?;
             let count = bytes.len();
             session.sent(count);
-            continue;
-        }
-        match session.end() {
-            Some(session::End::Finished) => return Ok(()),
-            Some(session::End::Failed(why)) => return Err(io::Error::other(why)),
-            Some(session::End::Reset) => {
-                stream.close(Close::Reset);
-                return Ok(());
+        } else if let Some(end) = session.end() {
+            return Ok(end);
+        } else if let Some(data) = hear(session, stream, most).await? {
+            if data.is_empty() {
+                session.hear_end(now());
+            } else {
+                session.hear(&data, this_moment());
             }
-            None => {}
-        }
-        match hear(&session, &mut stream, most).await? {
-            Some(data) if data.is_empty() => session.hear_end(now()),
-            Some(data) => session.hear(&data, this_moment()),
-            None => {}
         }
     }
 }
@@ -114,6 +122,24 @@ fn prepare(listeners: Vec<Listener>, options: &Options) -> Server {
         server = server.idle_timeout(time);
     }
     server
+}
+
+/// A stream in the middle of its session. Whoever is cancelled there drops it, and half an answer is not to look like a
+/// whole: it ends in a reset.
+struct Held(Option<Stream>);
+
+impl Held {
+    fn close(&mut self, how: Close) {
+        if let Some(stream) = self.0.take() {
+            stream.close(how);
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.close(Close::Reset);
+    }
 }
 
 /// The loop's time.

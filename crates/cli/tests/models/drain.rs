@@ -20,6 +20,7 @@ on_every_model!(
     a_busy_client_is_ended_in_time,
     a_client_who_never_reads_is_cut_off_in_time,
     idle_busy_and_deaf_clients_end_in_time_together,
+    half_an_answer_does_not_end_like_a_whole,
     the_limit_holds_to_the_end,
     who_waits_in_the_queue_at_a_signal_is_served,
     what_is_under_way_at_a_signal_is_finished,
@@ -170,6 +171,17 @@ fn assert_was_left(deaf: &TcpStream, receipt: &Value) {
     let left = receipt["left"].as_array().unwrap();
     let deaf = left.iter().find(|left| left["peer"] == name.as_str()).expect("the deaf one was left");
     assert!(deaf["unsent"].as_u64().unwrap() > 0 && deaf["why"] == "drain", "{receipt}");
+}
+
+fn half_an_answer_does_not_end_like_a_whole(model: &Model) {
+    let server = model.serve_telling_json(&["--service", "hello", "--drip", "1/100ms"]);
+    let mut client = server.connect();
+    client.read_exact(&mut [0]).unwrap();
+    server.signal(Signal::TERM);
+    let error = client.read_to_end(&mut Vec::new()).expect_err("it looked like the end of the answer");
+    assert_eq!(error.kind(), ErrorKind::ConnectionReset);
+    let receipt = server.end().receipt();
+    assert_eq!(receipt["cancelled"], 1, "{receipt}");
 }
 
 fn the_limit_holds_to_the_end(model: &Model) {
