@@ -15,12 +15,13 @@ use switchboard::server::Why;
 use switchboard_selector::{Bell, Interest};
 
 use super::client::Client;
+use crate::error::reason;
 use crate::explain::Explain;
 use crate::serve::cost::Cost;
 use crate::serve::door::Door;
 use crate::serve::drain::{Drain, Phase};
 use crate::serve::end::End;
-use crate::serve::ledger::Ledger;
+use crate::serve::ledger::{Gone, Ledger, Visit};
 use crate::serve::options::Options;
 use crate::serve::reception::now as this_moment;
 use crate::session::Opening;
@@ -119,7 +120,13 @@ impl House {
         let Some((socket, peer)) = taken else { return Ok(None) };
         self.explain.tell(|| format!("{peer} was taken from the queue"));
         let session = self.opening.begin(this_moment());
-        Client::new((socket, peer), session, self.idle_timeout, self.explain, now).map(Some)
+        let client = Client::new((socket, peer.clone()), session, self.idle_timeout, self.explain, now);
+        Ok(client
+            .inspect_err(|error| {
+                let visit = Visit { peer: &peer, since: now, received: 0, sent: 0 };
+                self.ledger.went(&visit, &Gone::Failed(reason(error)), now);
+            })
+            .ok())
     }
 
     /// Looks at the clock and at the signals. Whether everybody is to be attended to, and not only those of whom there

@@ -11,18 +11,18 @@ use std::collections::HashMap;
 use std::io::{self, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Child, ExitStatus};
+use std::process::Child;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use switchboard::engine::Address;
+use switchboard::server::Why;
 use switchboard_selector::Key;
 
 pub(crate) use self::child::serve as serve_one;
 use self::child::{CUT, HEAR_NO_MORE, NOT_NOW, READY};
-use self::program::Program;
+use self::program::{Program, fate};
 use super::talk::Farewell;
 use crate::error::reason;
 use crate::serve::drain::Phase;
@@ -78,6 +78,8 @@ struct Client {
     newcomer: Option<Newcomer>,
     peer: Address,
     since: Instant,
+    /// It did not obey at the end, and was killed.
+    killed: bool,
 }
 
 impl Client {
@@ -86,7 +88,10 @@ impl Client {
         match program.spawn(&newcomer.socket, reception) {
             Ok((key, process, line)) => {
                 let (peer, since, said) = (newcomer.peer.clone(), newcomer.since, Vec::new());
-                Some((key, Self { process, line, said, peer, since, newcomer: Some(newcomer) }))
+                Some((
+                    key,
+                    Self { process, line, said, peer, since, newcomer: Some(newcomer), killed: false },
+                ))
             }
             Err(error) => {
                 reception.keep(newcomer, NONE_TO_BE_HAD, &error);
@@ -101,6 +106,7 @@ impl Client {
     }
 
     fn kill(&mut self) {
+        self.killed = true;
         self.process.kill().ok();
     }
 
@@ -127,21 +133,14 @@ impl Client {
             return reception.keep(newcomer, NONE_TO_BE_HAD, &why);
         }
         let Farewell { received, sent, gone } = match ended {
+            // What it had sent, and not, is not known.
+            _ if self.killed => Farewell { gone: Gone::Cancelled(Why::Drain, 0), ..lost(String::new()) },
             Ok(status) if status.success() => Farewell::read(&self.said)
                 .unwrap_or_else(|| lost("its process did not say how it went".to_owned())),
             Ok(status) => lost(fate(status)),
             Err(error) => lost(format!("its process cannot be waited for: {}", reason(&error))),
         };
         reception.dismiss(&self.peer, self.since, (received, sent), &gone);
-    }
-}
-
-/// What became of a child that did not end well.
-fn fate(status: ExitStatus) -> String {
-    match (status.signal(), status.code()) {
-        (Some(signal), _) => format!("its process was killed by signal {signal}"),
-        (None, Some(code)) => format!("its process ended with code {code}"),
-        (None, None) => "its process ended".to_owned(),
     }
 }
 

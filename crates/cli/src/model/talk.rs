@@ -13,6 +13,7 @@ use switchboard::server::Why;
 use super::client::{MOST_UNREAD, PARTING};
 use super::connection::{Connection, Order};
 use crate::error::reason;
+use crate::serve::drain::LAST_WORDS;
 use crate::serve::idle::{Idle, Verdict};
 use crate::serve::ledger::Gone;
 use crate::serve::options::Options;
@@ -77,7 +78,11 @@ impl Talk<'_> {
             }
             match self.idle.look(now, || usize::try_from(self.connection.unsent()).unwrap_or(usize::MAX)) {
                 Verdict::GoOn => {}
-                Verdict::EndReading => self.session.hear_end(now),
+                Verdict::EndReading => {
+                    self.session.hear_end(now);
+                    // It was set before: it can be set to another time.
+                    self.connection.bound_sends(LAST_WORDS).ok();
+                }
                 Verdict::Cancel => {
                     self.connection.reset();
                     return self.cancelled(Why::Idle, self.connection.unsent());

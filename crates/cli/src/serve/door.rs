@@ -117,7 +117,7 @@ impl Door {
         let count = self.listeners.len();
         self.first += 1;
         for listener in (0..count).map(|at| &self.listeners[(self.first + at) % count]) {
-            loop {
+            for _ in 0..MOST_LOST {
                 match listener.accept() {
                     Ok((socket, peer)) => {
                         let peer = address(&peer);
@@ -187,6 +187,9 @@ fn has_run_out(error: &io::Error) -> bool {
 
 /// For how long no descriptor must have been missing before it is news that one is.
 const OUTAGE: Duration = Duration::from_secs(1);
+
+/// How many who were gone already are passed over in one go.
+const MOST_LOST: usize = 64;
 
 /// How long to wait for a descriptor to be free.
 const PAUSE: Duration = Duration::from_millis(100);

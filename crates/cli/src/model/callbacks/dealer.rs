@@ -10,6 +10,7 @@ use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::time::Instant;
 
 use switchboard::EventLoop;
 use switchboard::engine::{Address, Close, Descriptor, Done, Failed, Op, Plan, Socket, Submitted, Ticket};
@@ -34,6 +35,8 @@ pub(crate) struct Dealer {
     news: Receiver<News>,
     others: RefCell<Vec<Inbox>>,
     turn: Cell<usize>,
+    /// When the door is to be tried again, if it is closed for want of descriptors.
+    retry: Cell<Option<Instant>>,
     /// Threads that have not ended.
     at_work: Cell<usize>,
     /// Called when all of them serve.
@@ -65,6 +68,7 @@ impl Dealer {
                 news,
                 others: RefCell::default(),
                 turn: Cell::new(0),
+                retry: Cell::new(None),
                 at_work: Cell::new(options.threads - 1),
                 ready: Cell::new(Some(Box::new(ready))),
                 failure: RefCell::default(),
@@ -126,7 +130,10 @@ impl Dealer {
             }
         }
         let (door, now) = (self.door.borrow(), event_loop.now());
-        if let Some(wake) = door.wake(now) {
+        if let Some(wake) = door.wake(now)
+            && self.retry.get().is_none_or(|retry| retry <= now)
+        {
+            self.retry.set(Some(wake));
             let dealer = Rc::clone(self);
             event_loop.at(wake, move |event_loop| dealer.admit(event_loop));
         }

@@ -8,9 +8,9 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::process::{Child, Command, ExitStatus};
 use std::rc::Rc;
 
 use socket2::Socket;
@@ -60,5 +60,14 @@ impl Program {
             Ok(process) => Ok((key, process, line)),
             Err(error) => reception.unwatch(key).and(Err(error)),
         }
+    }
+}
+
+/// What became of a child that did not end well.
+pub(super) fn fate(status: ExitStatus) -> String {
+    match (status.signal(), status.code()) {
+        (Some(signal), _) => format!("its process was killed by signal {signal}"),
+        (None, Some(code)) => format!("its process ended with code {code}"),
+        (None, None) => "its process ended".to_owned(),
     }
 }
