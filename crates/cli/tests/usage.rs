@@ -26,11 +26,11 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         ("serve --listen localhost", "--listen localhost: no port; give HOST:PORT, such as localhost:8000".into()),
         (
             "serve --listen 127.0.0.1:99999",
-            "--listen 127.0.0.1:99999: there is no port 99999; give one from 0 (takes a free one) to 65535".into(),
+            "--listen 127.0.0.1:99999: there is no port 99999; give one up to 65535".into(),
         ),
         (
             "serve --listen 127.0.0.1:http",
-            "--listen 127.0.0.1:http: port \"http\" is no number; give one from 0 (takes a free one) to 65535"
+            "--listen 127.0.0.1:http: port \"http\" is no number; give one up to 65535"
                 .into(),
         ),
         ("serve --listen 8000", format!("--listen 8000: no host; {example}")),

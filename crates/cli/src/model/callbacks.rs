@@ -16,7 +16,6 @@ mod thread;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
-use std::time::Instant;
 
 use switchboard::EventLoop;
 use switchboard::event_loop::{Connection, Handler};
@@ -122,26 +121,6 @@ impl Guest {
             self.connection.resume();
             self.tell(|| format!("resumed: {waiting} bytes wait"));
         }
-    }
-
-    /// Has the clock looked at again at this moment, or when it will have been idle for too long. A timer that is early
-    /// for that is left, and sets itself again: so with a timeout alone it is set once per timeout, not per message.
-    fn look_again(self: &Rc<Self>, event_loop: &EventLoop, late: Option<Instant>) {
-        let Some(due) = late.into_iter().chain(self.idle_at()).min() else { return };
-        if let Some((armed, callback)) = self.timer.get() {
-            if armed <= due {
-                return;
-            }
-            event_loop.cancel(callback);
-        }
-        let guest = Rc::downgrade(self);
-        let callback = event_loop.at(due, move |event_loop| {
-            let Some(guest) = guest.upgrade() else { return };
-            guest.timer.set(None);
-            guest.look_at_the_clock(event_loop);
-            guest.go_on(event_loop);
-        });
-        self.timer.set(Some((due, callback)));
     }
 }
 

@@ -251,8 +251,8 @@ fn read_port(port: &str, text: &str) -> Result<u16, String> {
     let digits = port.bytes().all(|byte| byte.is_ascii_digit());
     match port.parse() {
         Ok(number) if digits => Ok(number),
-        _ if digits => Err(format!("there is no port {port}; give one from 0 (takes a free one) to 65535")),
-        _ => Err(format!("port {} is no number; give one from 0 (takes a free one) to 65535", quoted(port))),
+        _ if digits => Err(format!("there is no port {port}; give one up to 65535")),
+        _ => Err(format!("port {} is no number; give one up to 65535", quoted(port))),
     }
 }
 
@@ -308,7 +308,7 @@ mod tests {
             ("8000", "no host; give HOST:PORT, such as 127.0.0.1:8000"),
             (":8000", "no host; give HOST:PORT, such as 127.0.0.1:8000, or 0.0.0.0:8000"),
             ("127.0.0.1:", "no port after the colon; give HOST:PORT, such as 127.0.0.1:8000"),
-            ("127.0.0.1:99999", "there is no port 99999; give one from 0"),
+            ("127.0.0.1:99999", "there is no port 99999; give one up to"),
             ("127.0.0.1:-1", "port \"-1\" is no number"),
             ("127.0.0.1:+80", "port \"+80\" is no number"),
             ("127.0.0.1:http", "port \"http\" is no number"),

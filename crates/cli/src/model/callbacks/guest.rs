@@ -103,6 +103,26 @@ impl Guest {
         self.last_words.get().or_else(|| self.connection.active().max(self.seen.get()).checked_add(time))
     }
 
+    /// Has the clock looked at again at this moment, or when it will have been idle for too long. A timer that is early
+    /// for that is left, and sets itself again: so with a timeout alone it is set once per timeout, not per message.
+    pub(crate) fn look_again(self: &Rc<Self>, event_loop: &EventLoop, late: Option<Instant>) {
+        let Some(due) = late.into_iter().chain(self.idle_at()).min() else { return };
+        if let Some((armed, callback)) = self.timer.get() {
+            if armed <= due {
+                return;
+            }
+            event_loop.cancel(callback);
+        }
+        let guest = Rc::downgrade(self);
+        let callback = event_loop.at(due, move |event_loop| {
+            let Some(guest) = guest.upgrade() else { return };
+            guest.timer.set(None);
+            guest.look_at_the_clock(event_loop);
+            guest.go_on(event_loop);
+        });
+        self.timer.set(Some((due, callback)));
+    }
+
     /// It may have been idle for too long. If so its reading is ended, as with everybody at the server's end, and if that
     /// does not end it, it is cut off.
     pub(crate) fn look_at_the_clock(self: &Rc<Self>, event_loop: &EventLoop) {
