@@ -13,31 +13,16 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use server::{DEADLINE, Server, assert_echoes, assert_ends_after, fill, on_every_engine, pattern};
+use server::{DEADLINE, Server, assert_echoes, assert_ends_after, fill, on_every_engine};
 
 on_every_engine!(
-    a_server_without_clients_ends_at_once,
     idle_connections_end_after_the_grace_period_and_new_ones_are_refused,
     the_grace_period_is_two_seconds_unless_told_otherwise,
-    what_is_under_way_at_a_signal_is_finished,
-    a_server_ends_as_soon_as_its_last_client_does,
     what_came_before_a_signal_is_served_even_if_it_was_not_seen_yet,
     who_waits_for_a_descriptor_at_a_signal_is_served,
-    a_client_that_reads_late_gets_all_that_was_under_way_at_a_signal,
     e17_one_idle_one_busy_and_one_deaf_client_end_in_time,
-    a_second_signal_ends_the_server_at_once,
     two_signals_at_once_are_a_second_signal,
 );
-
-fn a_server_without_clients_ends_at_once(engine: &str) {
-    for signal in [Signal::INT, Signal::TERM] {
-        let server = Server::with(engine, &["--grace", "1h"]);
-        let begun = Instant::now();
-        server.signal(signal);
-        assert_eq!(server.end().code, Some(0));
-        assert!(begun.elapsed() < BARELY, "took {:?}", begun.elapsed());
-    }
-}
 
 fn idle_connections_end_after_the_grace_period_and_new_ones_are_refused(engine: &str) {
     assert_in_time(GRACE, || end_with_an_idle_client(engine));
@@ -73,40 +58,6 @@ fn the_grace_period_is_two_seconds_unless_told_otherwise(engine: &str) {
         assert_eq!(server.stop().code, Some(0));
         begun.elapsed()
     });
-}
-
-fn what_is_under_way_at_a_signal_is_finished(engine: &str) {
-    let server = Server::with(engine, &["--grace", "20s"]);
-    let (client, bytes) = (server.connect(), pattern(1, 8 << 20));
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            (&client).write_all(&bytes).unwrap();
-            client.shutdown(Shutdown::Write).unwrap();
-        });
-        let mut answer = vec![0; bytes.len()];
-        (&client).read_exact(&mut answer[..100_000]).unwrap();
-        server.signal(Signal::TERM);
-        (&client).read_exact(&mut answer[100_000..]).unwrap();
-        assert!(answer == bytes, "what came back is not what was sent");
-        assert_ends_after(&client, b"");
-    });
-    drop(client);
-    let ended = server.end();
-    assert_eq!(ended.code, Some(0));
-    assert!(ended.stderr.contains("1 finished, 0 failed, 0 cancelled"), "{}", ended.stderr);
-}
-
-fn a_server_ends_as_soon_as_its_last_client_does(engine: &str) {
-    let server = Server::with(engine, &["--grace", "1h", "-v"]);
-    let client = server.connect();
-    assert_echoes(&client, b"hello");
-    server.signal(Signal::TERM);
-    server.wait_for_log("accepting no more");
-    assert_echoes(&client, b"goodbye");
-    let begun = Instant::now();
-    drop(client);
-    assert_eq!(server.end().code, Some(0));
-    assert!(begun.elapsed() < BARELY, "took {:?}", begun.elapsed());
 }
 
 fn what_came_before_a_signal_is_served_even_if_it_was_not_seen_yet(engine: &str) {
@@ -145,18 +96,6 @@ fn who_waits_for_a_descriptor_at_a_signal_is_served(engine: &str) {
     let ended = server.end();
     assert_eq!(ended.code, Some(0));
     assert!(ended.stderr.contains("ended; 40 accepted: 40 finished"), "{}", ended.stderr);
-}
-
-fn a_client_that_reads_late_gets_all_that_was_under_way_at_a_signal(engine: &str) {
-    let server = Server::with(engine, &["-v", "--grace", "20s"]);
-    let (client, sent) = fill(server.connect());
-    server.signal(Signal::TERM);
-    server.wait_for_log("accepting no more");
-    client.shutdown(Shutdown::Write).unwrap();
-    assert_ends_after(&client, &sent);
-    drop(client);
-    let ended = server.end();
-    assert!(ended.stderr.contains("1 finished, 0 failed, 0 cancelled"), "{}", ended.stderr);
 }
 
 fn e17_one_idle_one_busy_and_one_deaf_client_end_in_time(engine: &str) {
@@ -202,31 +141,6 @@ fn end_with_three_clients(engine: &str, threads: &str) -> Duration {
     took
 }
 
-fn a_second_signal_ends_the_server_at_once(engine: &str) {
-    for (first, second, code, name) in [
-        (Signal::TERM, Signal::INT, 130, "SIGINT"),
-        (Signal::TERM, Signal::TERM, 143, "SIGTERM"),
-        (Signal::INT, Signal::INT, 130, "SIGINT"),
-        (Signal::INT, Signal::TERM, 143, "SIGTERM"),
-    ] {
-        for threads in ["1", "2"] {
-            let server = Server::with(engine, &["-v", "--grace", "1h", "--threads", threads]);
-            let idle = server.connect();
-            assert_echoes(&idle, b"hello");
-            let (deaf, _) = fill(server.connect());
-            server.signal(first);
-            server.wait_for_log("accepting no more");
-            let begun = Instant::now();
-            server.signal(second);
-            let ended = server.end();
-            assert_eq!(ended.code, Some(code));
-            assert!(begun.elapsed() < BARELY, "took {:?}", begun.elapsed());
-            assert_eq!(ended.stderr, format!("ended at once, by a second signal ({name})\n"));
-            drop((idle, deaf));
-        }
-    }
-}
-
 fn two_signals_at_once_are_a_second_signal(engine: &str) {
     let server = Server::start_json(engine, &["--grace", "1h"]);
     let client = server.connect();
@@ -257,6 +171,3 @@ fn assert_in_time(grace: Duration, end: impl Fn() -> Duration) {
 
 /// What [`Server::on`] has.
 const GRACE: Duration = Duration::from_millis(500);
-
-/// What takes no time takes less than this, even on a busy machine.
-const BARELY: Duration = Duration::from_secs(1);

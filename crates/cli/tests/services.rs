@@ -16,11 +16,8 @@ on_every_engine!(
     line_answers_each_line_however_it_ends_and_however_it_is_cut,
     line_answers_a_line_of_64_kib_and_hangs_up_on_a_longer_one,
     upper_answers_in_capitals_and_leaves_no_character_half,
-    hello_says_hello_and_hangs_up_whatever_the_client_sent,
     discard_reads_all_and_answers_nothing,
     boom_fails_once_and_everybody_else_lives_on,
-    the_greeting_comes_first_on_every_service,
-    a_large_greeting_arrives_whole_although_nobody_reads_what_the_client_sends,
 );
 
 fn line_answers_each_line_however_it_ends_and_however_it_is_cut(engine: &str) {
@@ -81,20 +78,6 @@ fn upper_answers_in_capitals_and_leaves_no_character_half(engine: &str) {
     assert_ends_after(&client, b"BYTES: \xff\xc3(\xe2\x82");
 }
 
-fn hello_says_hello_and_hangs_up_whatever_the_client_sent(engine: &str) {
-    let server = Server::with(engine, &["--service", "hello"]);
-    assert_ends_after(&server.connect(), b"Hello from server!\r\n");
-    for _ in 0..20 {
-        let mut client = server.connect();
-        match client.write_all(&pattern(1, 100_000)) {
-            Ok(()) => {}
-            Err(error) => panic!("the server broke the connection off: {error}"),
-        }
-        assert_ends_after(&client, b"Hello from server!\r\n");
-    }
-    assert!(server.stop().stderr.starts_with("ended; 21 accepted: 21 finished"));
-}
-
 fn discard_reads_all_and_answers_nothing(engine: &str) {
     let server = Server::with(engine, &["--service", "discard"]);
     let mut client = server.connect();
@@ -124,34 +107,6 @@ fn boom_fails_once_and_everybody_else_lives_on(engine: &str) {
         let sum = lines.next().unwrap();
         assert!(sum.starts_with("ended; 5 accepted: 4 finished, 1 failed, 0 cancelled"), "{sum}");
         assert_eq!((lines.next(), ended.code), (None, Some(0)));
-    }
-}
-
-fn the_greeting_comes_first_on_every_service(engine: &str) {
-    for (service, after) in [
-        ("echo", ""),
-        ("upper", ""),
-        ("line", "Welcome! Every line you send comes back.\r\n"),
-        ("hello", "Hello from server!\r\n"),
-        ("discard", ""),
-        ("boom", ""),
-    ] {
-        let server = Server::with(engine, &["--service", service, "--greeting", "Grüß Gott! "]);
-        let client = server.connect();
-        expect(&client, format!("Grüß Gott! {after}").as_bytes());
-        client.shutdown(Shutdown::Write).unwrap();
-        assert_ends_after(&client, b"");
-    }
-}
-
-fn a_large_greeting_arrives_whole_although_nobody_reads_what_the_client_sends(engine: &str) {
-    // As much as an argument may be (execve(2)).
-    let greeting = "x".repeat(128 * 1024 - 1);
-    let server = Server::with(engine, &["--service", "hello", "--greeting", &greeting]);
-    for _ in 0..50 {
-        let mut client = server.connect();
-        client.write_all(&pattern(1, 100_000)).unwrap();
-        assert_ends_after(&client, format!("{greeting}Hello from server!\r\n").as_bytes());
     }
 }
 

@@ -32,7 +32,7 @@ use std::time::Instant;
 
 pub use address::{Address, ParseAddressError, UnixName};
 pub use bell::Bell;
-pub(crate) use error::{is_exhaustion, is_transient};
+pub use error::{is_exhaustion, is_transient};
 pub use op::{Direction, Done, Failed, Op, Submitted, Work};
 pub use plan::{Close, Descriptor, Listen, Plan};
 pub use pool::{Lease, Pool};

@@ -169,12 +169,17 @@ Examples:
   switchboard connect 127.0.0.1 8000 --expect smoke.txt
 
 A script for --expect, one step a line:
-  within 2s                                 # from here on, for each step that expects; at first 5s
+  # From here on, for each step that expects; at first it is 5s.
+  within 2s
   expect-line Welcome!
-  send-line hello                           # sends `hello` and CR LF
-  expect Echo: hello                        # skips what comes before it
-  end                                       # ends our side; then `expect-end` waits for the peer's end
-Also: send TEXT, expect-exactly TEXT, wait TIME. A TEXT may be quoted, with \\r \\n \\t \\0 \\xHH.
+  # Sends `hello` and CR LF, and skips what comes before the answer.
+  send-line hello
+  expect Echo: hello
+  # Ends our side, and waits for the peer's end.
+  end
+  expect-end
+Also: send TEXT, expect-exactly TEXT, wait TIME. A TEXT goes to the end of its line, or is quoted, with \\r \\n \\t \\0
+\\xHH. With the last step the connection is closed: whatever is to be seen has to be expected.
 
 When the reader of stdout has gone (`| head -1`), it ends at once, with exit code 0. Lines that were typed are kept in
 memory only. No descriptor of the shell's is changed, and with --expect nothing is read from stdin.

@@ -9,12 +9,11 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use rustix::io::Errno;
 use socket2::{SockAddr, Socket};
-use switchboard::engine::{Address, UnixName};
+use switchboard::engine::{Address, UnixName, is_exhaustion, is_transient};
 
 use super::ledger::Ledger;
-use crate::error::{is_out_of_descriptors, reason};
+use crate::error::reason;
 
 /// See the top of this file.
 #[derive(Debug)]
@@ -125,8 +124,8 @@ impl Door {
                         return Ok(Some((socket, peer)));
                     }
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    Err(error) if is_theirs(&error) => ledger.lost(),
-                    Err(error) if has_run_out(&error) => {
+                    Err(error) if is_transient(&error) => ledger.lost(),
+                    Err(error) if is_exhaustion(&error) => {
                         self.pause(&error, ledger, now);
                         return Ok(None);
                     }
@@ -160,29 +159,6 @@ pub(crate) fn address(name: &SockAddr) -> Address {
     let abstract_name = || name.as_abstract_namespace().map(|bytes| UnixName::Abstract(bytes.to_vec()));
     let path = name.as_pathname().map(|path| UnixName::Path(path.to_owned()));
     Address::Unix(path.or_else(abstract_name).unwrap_or(UnixName::Unnamed))
-}
-
-/// What befell a connection before it was accepted (accept(2), "error handling"): the next may be fine.
-fn is_theirs(error: &io::Error) -> bool {
-    let theirs = [
-        Errno::CONNABORTED,
-        Errno::INTR,
-        Errno::PROTO,
-        Errno::NETDOWN,
-        Errno::NETUNREACH,
-        Errno::HOSTDOWN,
-        Errno::HOSTUNREACH,
-        Errno::NOPROTOOPT,
-        Errno::OPNOTSUPP,
-        Errno::PERM,
-    ];
-    theirs.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
-}
-
-fn has_run_out(error: &io::Error) -> bool {
-    let memory = [Errno::NOBUFS, Errno::NOMEM];
-    is_out_of_descriptors(error)
-        || memory.iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
 }
 
 /// For how long no descriptor must have been missing before it is news that one is.

@@ -38,13 +38,16 @@ pub(super) fn copy(error: &io::Error) -> io::Error {
     }
 }
 
-/// Something has run out that may come back; nothing was taken.
-pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
+/// Whether something has run out that may come back, as descriptors do: nothing was taken, and it may be tried again later.
+#[must_use]
+pub fn is_exhaustion(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM])
 }
 
-/// What befell a connection before it was accepted (accept(2), "error handling"): the next may be fine.
-pub(crate) fn is_transient(error: &io::Error) -> bool {
+/// Whether accepting failed for what befell one connection before it was accepted (accept(2), "error handling"): the next may
+/// be fine.
+#[must_use]
+pub fn is_transient(error: &io::Error) -> bool {
     is_one_of(
         error,
         &[
