@@ -2,14 +2,14 @@
 
 use std::io;
 
-use switchboard::{Engine, Mechanism};
+use switchboard::{Engine, Mechanism, engine};
 
 use crate::error::{Error, is_out_of_descriptors, reason};
 
 /// Which mechanism to run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Choice {
-    /// The best one this system has.
+    /// The one the environment names, or else the best one this system has.
     Auto,
     /// This one.
     Named(Mechanism),
@@ -41,32 +41,46 @@ impl Choice {
         }
     }
 
-    /// Opens the engine.
+    /// Opens the engine. Says why it is not the one that was to be expected.
     pub(crate) fn open(self) -> Result<Box<dyn Engine>, Error> {
-        let name = self.name();
-        let opened = match self {
-            Self::Auto => switchboard::engine::from_environment(),
-            Self::Named(mechanism) => switchboard::engine::with(mechanism),
-        };
-        opened.map_err(|error| match error.kind() {
-            // Of the environment's variable, which the message names.
-            io::ErrorKind::InvalidInput => Error::wrong_use(reason(&error)),
-            io::ErrorKind::Unsupported if self == Self::Auto => Error::wrong_use(format_args!(
-                "SWITCHBOARD_ENGINE: this system does not have that engine; give one of {}",
-                names(Mechanism::available())
-            )),
-            io::ErrorKind::Unsupported => Error::wrong_use(format_args!(
-                "--engine {name}: this system does not have it; give one of {}",
-                names(Mechanism::available())
-            )),
-            _ if is_out_of_descriptors(&error) => Error::refused(format_args!(
-                "cannot open the engine {name}: too many open files; close some, or allow more with `ulimit -n`"
+        match self {
+            Self::Named(mechanism) => engine::with(mechanism)
+                .map_err(|error| self.refusal(format!("--engine {mechanism}"), mechanism, &error)),
+            Self::Auto => {
+                // Its message names the variable.
+                let choice =
+                    engine::Choice::from_environment().map_err(|error| Error::wrong_use(reason(&error)))?;
+                tracing::info!("engine {}: {}", choice.mechanism, choice.why);
+                choice.open().map_err(|error| {
+                    self.refusal(format!("SWITCHBOARD_ENGINE={}", choice.mechanism), choice.mechanism, &error)
+                })
+            }
+        }
+    }
+
+    fn refusal(self, named: String, mechanism: Mechanism, error: &io::Error) -> Error {
+        match error.kind() {
+            io::ErrorKind::Unsupported | io::ErrorKind::PermissionDenied => {
+                let why = if mechanism == Mechanism::Uring {
+                    reason(error)
+                } else {
+                    "this system does not have it".to_owned()
+                };
+                Error::wrong_use(format_args!(
+                    "{named}: {why}; give one of {}",
+                    names(Mechanism::available())
+                ))
+            }
+            _ if is_out_of_descriptors(error) => Error::refused(format_args!(
+                "cannot open the engine {}: too many open files; close some, or allow more with `ulimit -n`",
+                self.name()
             )),
             _ => Error::refused(format_args!(
-                "cannot open the engine {name}: {}; give another with --engine, such as poll",
-                reason(&error)
+                "cannot open the engine {}: {}; give another with --engine, such as poll",
+                self.name(),
+                reason(error)
             )),
-        })
+        }
     }
 }
 

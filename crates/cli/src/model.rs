@@ -93,7 +93,9 @@ fn addresses(listeners: &[Listener]) -> io::Result<Vec<Address>> {
 async fn descriptors(listeners: Vec<Listener>) -> io::Result<Vec<OwnedFd>> {
     let mut descriptors = Vec::new();
     for listener in listeners {
-        descriptors.push(listener.into_descriptor().await?);
+        // Nobody has accepted yet.
+        let (descriptor, _) = listener.into_descriptor().await?;
+        descriptors.push(descriptor);
     }
     Ok(descriptors)
 }

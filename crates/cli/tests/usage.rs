@@ -61,9 +61,9 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         ("serve --threads two", "--threads two: not a count; give a number, such as 500, 10k or 1M".into()),
         (
             "serve --engine foo",
-            "--engine foo: no such engine; give one of auto, kqueue, epoll, devpoll, poll, select".into(),
+            "--engine foo: no such engine; give one of auto, uring, kqueue, epoll, devpoll, poll, select".into(),
         ),
-        ("serve --engine=", "--engine \"\": no such engine; give one of auto, kqueue, epoll, devpoll, poll, select".into()),
+        ("serve --engine=", "--engine \"\": no such engine; give one of auto, uring, kqueue, epoll, devpoll, poll, select".into()),
         ("serve --lisen x", "unexpected argument '--lisen' found; did you mean --listen?; see `switchboard serve --help`".into()),
         ("serve extra", "unexpected argument 'extra' found; see `switchboard serve --help`".into()),
         ("sevre", "unrecognized subcommand 'sevre'; did you mean serve?; see `switchboard --help`".into()),

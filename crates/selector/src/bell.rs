@@ -7,7 +7,7 @@
 //! AFTER, and reports the ring after that. A ring that found the flag up happened before it was
 //! lowered, so it is covered by that report; both sides swap, so what the ringer wrote is visible.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fmt, io};
@@ -30,7 +30,16 @@ struct Inner {
 }
 
 impl Bell {
-    pub(crate) fn new(home: Home) -> io::Result<Self> {
+    /// A bell of its own, for who waits without a selector: its descriptor is readable once it was rung, until it is
+    /// [heard](Self::hear).
+    ///
+    /// # Errors
+    /// When the process is out of descriptors.
+    pub fn new() -> io::Result<Self> {
+        Self::at(Home::here()?)
+    }
+
+    pub(crate) fn at(home: Home) -> io::Result<Self> {
         Ok(Self(Arc::new(Inner { chime: Chime::new()?, up: AtomicBool::new(false), home })))
     }
 
@@ -45,15 +54,24 @@ impl Bell {
         }
     }
 
-    /// What the mechanism watches for READ.
-    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.0.chime.fd()
+    /// Takes note of all rings up to now. Whoever calls it looks for what it was rung for after that.
+    pub fn hear(&self) {
+        // The order matters: see the top of this file.
+        self.0.chime.silence();
+        self.lower();
     }
 
-    /// Takes note of all rings up to now. The order matters: see the top of this file.
-    pub(crate) fn hear(&self) {
-        self.0.chime.silence();
+    /// The same for who is told at each edge (`EPOLLET`, a multishot poll of io_uring(7)): the descriptor stays readable,
+    /// the next ring is an edge all the same, and no system call is made. Linux only: elsewhere edges run out.
+    pub fn lower(&self) {
         self.0.up.swap(false, Ordering::AcqRel);
+    }
+}
+
+/// What a mechanism watches for READ.
+impl AsFd for Bell {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.chime.fd()
     }
 }
 

@@ -89,7 +89,7 @@ impl<S: AsFd> Selector<S> {
     /// `Unsupported` where the system lacks it; out of descriptors or memory.
     pub fn with(mechanism: Mechanism) -> io::Result<Self> {
         let home = Home::here()?;
-        let bell = Bell::new(home)?;
+        let bell = Bell::at(home)?;
         Ok(Self {
             backend: open(mechanism, &bell)?,
             mechanism,
@@ -409,7 +409,7 @@ impl<S> fmt::Debug for Selector<S> {
 /// The mechanism, with the bell in it.
 fn open(mechanism: Mechanism, bell: &Bell) -> io::Result<Box<dyn Backend>> {
     let mut backend = mechanism.open()?;
-    match backend.add(bell.fd(), BELL, Interest::READ, Mode::Level)? {
+    match backend.add(bell.as_fd(), BELL, Interest::READ, Mode::Level)? {
         Added::Watched => Ok(backend),
         Added::AlwaysReady => {
             let text = format_args!("cannot use {mechanism}: the system does not let it watch the bell");

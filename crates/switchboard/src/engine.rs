@@ -15,17 +15,23 @@ mod address;
 mod bell;
 mod error;
 mod helpers;
+mod kernel;
 mod lane;
+mod lanes;
+mod mechanism;
+pub mod memory;
 mod names;
+mod native;
 mod op;
 mod operations;
 mod plan;
 mod pool;
 mod question;
 mod random;
-mod readiness;
 mod signals;
 mod socket;
+mod system;
+mod uring;
 
 use std::io::{self, IoSlice};
 use std::time::Instant;
@@ -33,30 +39,37 @@ use std::time::Instant;
 pub use address::{Address, ParseAddressError, UnixName};
 pub use bell::Bell;
 pub use error::{is_exhaustion, is_transient};
+pub use mechanism::{Choice, Mechanism};
 pub use op::{Direction, Done, Failed, Op, Submitted, Work};
 pub use plan::{Close, Descriptor, Listen, Plan};
 pub use pool::{Lease, Pool};
 pub use question::{Fact, Question, Setting};
-pub use readiness::memory;
 pub use socket::{Socket, Ticket};
-pub use switchboard_selector::Mechanism;
 
-/// Opens the best engine this system has.
+use self::lanes::Lanes;
+use self::system::System;
+use self::uring::Uring;
+
+/// Opens the best engine this system has: see [`Choice::best`].
 ///
 /// # Errors
 ///
-/// When no mechanism could be opened: the process is out of descriptors or memory.
+/// When it could not be opened: the process is out of descriptors or memory.
 pub fn best() -> io::Result<Box<dyn Engine>> {
-    readiness::best()
+    Choice::best().open()
 }
 
 /// Opens the engine on the mechanism named.
 ///
 /// # Errors
 ///
-/// [`io::ErrorKind::Unsupported`] when this system lacks the mechanism, otherwise as [`best`].
+/// [`io::ErrorKind::Unsupported`] when this system lacks the mechanism, [`io::ErrorKind::PermissionDenied`] when it is
+/// refused to this process, otherwise as [`best`].
 pub fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
-    readiness::with(mechanism)
+    Ok(match mechanism.selector() {
+        Some(mechanism) => Box::new(Lanes::new(System::with(mechanism)?)),
+        None => Box::new(Lanes::new(Uring::new()?)),
+    })
 }
 
 /// Opens the engine that the environment's `SWITCHBOARD_ENGINE` names, or the best one if that is unset, empty or `auto`.
@@ -65,29 +78,14 @@ pub fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
 ///
 /// [`io::ErrorKind::InvalidInput`] when there is no engine of that name, otherwise as [`with`].
 pub fn from_environment() -> io::Result<Box<dyn Engine>> {
-    let shown = std::env::var_os(VARIABLE).unwrap_or_default();
-    match shown.to_str() {
-        Some("" | "auto") => best(),
-        name => match name.and_then(|name| name.parse().ok()) {
-            Some(mechanism) => with(mechanism),
-            None => {
-                let names: Vec<_> = Mechanism::ALL.into_iter().map(Mechanism::name).collect();
-                let message = format!(
-                    "{VARIABLE}={}: no such engine; give auto, {}",
-                    shown.display(),
-                    names.join(", ")
-                );
-                Err(io::Error::new(io::ErrorKind::InvalidInput, message))
-            }
-        },
-    }
+    Choice::from_environment()?.open()
 }
 
 /// What a runtime asks of the world. Object-safe; the mechanism is a value, not a type.
 ///
 /// Every method but [`wait`](Engine::wait) answers at once.
 pub trait Engine {
-    /// What this engine runs on, in one word: `epoll`, `poll`, `select`, `memory`.
+    /// What this engine runs on, in one word: `uring`, `epoll`, `poll`, `select`, `memory`.
     fn name(&self) -> &str;
 
     /// The pass's time: stands still between two waits, so that all that one pass does shares one moment.
@@ -186,6 +184,3 @@ pub trait Engine {
     /// The pool that the buffers of received data come from; buffers to send may come from it, too.
     fn pool(&self) -> &Pool;
 }
-
-/// The variable of the environment that names an engine.
-const VARIABLE: &str = "SWITCHBOARD_ENGINE";

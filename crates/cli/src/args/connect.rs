@@ -62,7 +62,7 @@ pub(super) struct LowConnect {
     expect: Option<PathBuf>,
 
     /// What tells which sockets are ready: auto (what SWITCHBOARD_ENGINE names, or else the best there is),
-    /// epoll, poll, select, kqueue or devpoll; no system has them all
+    /// uring, epoll, poll, select, kqueue or devpoll; no system has them all
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: String,
 

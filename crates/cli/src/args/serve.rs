@@ -83,7 +83,7 @@ pub(super) struct LowServe {
     threads: String,
 
     /// What tells an event loop which sockets are ready: auto (what SWITCHBOARD_ENGINE names, or else the best there
-    /// is), epoll, poll, select, kqueue or devpoll; no system has them all
+    /// is), uring, epoll, poll, select, kqueue or devpoll; no system has them all
     #[arg(long, value_name = "ENGINE", default_value = "auto")]
     engine: String,
 

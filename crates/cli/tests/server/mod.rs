@@ -21,6 +21,7 @@ use switchboard::Mechanism;
 /// Makes one test per engine of each body.
 macro_rules! on_every_engine {
     ($($body:ident),+ $(,)?) => {
+        mod uring { $(#[test] fn $body() { crate::server::run("uring", super::$body); })+ }
         mod epoll { $(#[test] fn $body() { crate::server::run("epoll", super::$body); })+ }
         mod poll { $(#[test] fn $body() { crate::server::run("poll", super::$body); })+ }
         mod select { $(#[test] fn $body() { crate::server::run("select", super::$body); })+ }

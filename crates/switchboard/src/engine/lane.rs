@@ -87,6 +87,14 @@ impl Lane {
         }
     }
 
+    /// The first error that arrived and was told to nobody.
+    pub(super) fn error(&self) -> Option<&io::Error> {
+        self.arrived.iter().find_map(|arrival| match arrival {
+            Arrival::Error(error) => Some(error),
+            _ => None,
+        })
+    }
+
     /// Whether an operation has to queue: before it come those that wait, and those that are finished and may yet
     /// give back what they were given.
     pub(super) fn is_spoken_for(&self) -> bool {

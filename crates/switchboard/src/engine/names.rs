@@ -66,12 +66,7 @@ pub(super) fn read(
         return Ok(Address::Ip(ip));
     }
     if address.address_family() == AddressFamily::UNIX && address.addr_len() >= FULL {
-        let address = again()?;
-        return Ok(Address::Unix(match (address.as_pathname(), address.as_abstract_namespace()) {
-            (Some(path), _) => UnixName::Path(path.into()),
-            (_, Some(name)) => UnixName::Abstract(name.to_vec()),
-            _ => UnixName::Unnamed,
-        }));
+        return Ok(from_system(&again()?));
     }
     let unix = SocketAddrUnix::try_from(address)?;
     Ok(Address::Unix(if let Some(path) = unix.path_bytes() {
@@ -81,6 +76,18 @@ pub(super) fn read(
     } else {
         UnixName::Unnamed
     }))
+}
+
+/// The same, of an address that somebody else has read.
+pub(super) fn from_system(address: &SockAddr) -> Address {
+    if let Some(ip) = address.as_socket() {
+        return Address::Ip(ip);
+    }
+    Address::Unix(match (address.as_pathname(), address.as_abstract_namespace()) {
+        (Some(path), _) => UnixName::Path(path.into()),
+        (_, Some(name)) if !name.is_empty() => UnixName::Abstract(name.to_vec()),
+        _ => UnixName::Unnamed,
+    })
 }
 
 /// The address of a peer, which has none when it is an unbound Unix socket.

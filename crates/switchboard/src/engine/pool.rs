@@ -57,6 +57,14 @@ impl Pool {
         Lease { buffer, start: 0, end: 0, home: Some(Arc::clone(&self.home)) }
     }
 
+    /// A buffer that came back from where [`into_buffer`](Lease::into_buffer) put it, with so many bytes in it: of this
+    /// pool again.
+    pub(super) fn adopt(&self, buffer: Vec<u8>, count: usize) -> Lease {
+        let mut lease = Lease { buffer, start: 0, end: 0, home: Some(Arc::clone(&self.home)) };
+        lease.fill(count);
+        lease
+    }
+
     /// Lends a buffer of at least `size` bytes, from the allocator if the pool's are smaller.
     #[must_use]
     pub(super) fn lend_at_least(&self, size: usize) -> Lease {
@@ -88,6 +96,17 @@ impl Lease {
     #[must_use]
     pub fn empty() -> Self {
         Vec::new().into()
+    }
+
+    /// The buffer itself, which its pool does not count as lent any more.
+    pub(super) fn into_buffer(mut self) -> Vec<u8> {
+        self.home = None;
+        mem::take(&mut self.buffer)
+    }
+
+    /// Whether there is room left in the buffer.
+    pub(super) fn is_short(&self) -> bool {
+        self.end < self.buffer.len()
     }
 
     /// The part of the buffer behind the filled one.
@@ -181,6 +200,9 @@ impl Drop for Lease {
     fn drop(&mut self) {
         if let Some(home) = &self.home {
             let buffer = mem::take(&mut self.buffer);
+            if buffer.len() != home.size {
+                return;
+            }
             let mut free = home.free.lock().unwrap_or_else(PoisonError::into_inner);
             if free.len() < home.keep {
                 free.push(buffer);

@@ -73,15 +73,24 @@ impl Listener {
     }
 
     /// Takes the socket out of the loop, listening as it is, in non-blocking mode: for somebody who accepts with other means.
+    /// With it come the connections that were accepted for an [`accept`](Self::accept) that was given up: they are in no
+    /// queue any more.
     ///
     /// *Cancel safety.* None: dropped, the socket may be closed.
     ///
     /// # Errors
     ///
     /// [`io::ErrorKind::Unsupported`] when it is of a simulated network, and so no descriptor of the system's.
-    pub async fn into_descriptor(self) -> io::Result<OwnedFd> {
+    pub async fn into_descriptor(self) -> io::Result<(OwnedFd, Vec<(Stream, Address)>)> {
         match operation(Op::Release { socket: self.endpoint.socket()? }).await? {
-            Done::Released { descriptor: Descriptor::Owned(descriptor), .. } => Ok(descriptor),
+            Done::Released { descriptor: Descriptor::Owned(descriptor), parked } => {
+                let event_loop = self.endpoint.event_loop()?;
+                let accepted = parked.into_iter().filter_map(|outcome| match outcome {
+                    Ok(Done::Accepted { socket, peer }) => Some((Stream::adopt(&event_loop, socket), peer)),
+                    _ => None,
+                });
+                Ok((descriptor, accepted.collect()))
+            }
             Done::Released { .. } => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 "a socket of a simulated network has no descriptor",

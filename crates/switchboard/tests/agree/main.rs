@@ -1,6 +1,6 @@
 //! One behaviour on every mechanism: the same program is run on the system and in memory, and must see the same.
 //!
-//! Each test is a script. It is run on epoll, poll and select, and in memory with both kinds of lamps, over IP
+//! Each test is a script. It is run on epoll, io_uring, poll and select, and in memory with both kinds of lamps, over IP
 //! and Unix sockets; what it sees (outcomes, error kinds and numbers, bytes) is written down, and compared line by line.
 
 mod connecting;
@@ -25,7 +25,7 @@ fn agree(families: &[Family], script: impl Fn(&mut Trial)) {
         };
         let expected = run(engine::with(Mechanism::Epoll).unwrap());
         assert!(!expected.is_empty(), "a script that sees nothing proves nothing");
-        for mechanism in [Mechanism::Poll, Mechanism::Select] {
+        for mechanism in [Mechanism::Uring, Mechanism::Poll, Mechanism::Select] {
             compare(
                 &format!("{family:?} on {mechanism:?}"),
                 &run(engine::with(mechanism).unwrap()),

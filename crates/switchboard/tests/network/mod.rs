@@ -29,6 +29,7 @@ pub(crate) struct Network {
 /// One test on every engine, each by its own name.
 macro_rules! on_every_engine {
     ($($body:ident),* $(,)?) => {
+        mod uring { $(#[test] fn $body() { super::network::Network::URING.run_test(super::$body); })* }
         mod epoll { $(#[test] fn $body() { super::network::Network::EPOLL.run_test(super::$body); })* }
         mod poll { $(#[test] fn $body() { super::network::Network::POLL.run_test(super::$body); })* }
         mod select { $(#[test] fn $body() { super::network::Network::SELECT.run_test(super::$body); })* }
@@ -41,6 +42,7 @@ macro_rules! on_every_engine {
 pub(crate) use on_every_engine;
 
 impl Network {
+    pub(crate) const URING: Self = Self { lot: Lot::Uring };
     pub(crate) const EPOLL: Self = Self { lot: Lot::Epoll };
     pub(crate) const POLL: Self = Self { lot: Lot::Poll };
     pub(crate) const SELECT: Self = Self { lot: Lot::Select };
@@ -88,7 +90,7 @@ impl Network {
 
 /// The mechanisms of this system that could be opened.
 pub(crate) fn real() -> Vec<Network> {
-    let all = [Network::EPOLL, Network::POLL, Network::SELECT];
+    let all = [Network::URING, Network::EPOLL, Network::POLL, Network::SELECT];
     all.into_iter().filter(|network| network.lot.open().is_some()).collect()
 }
 

@@ -8,6 +8,7 @@ use switchboard::engine::{self, Engine, Mechanism};
 /// An engine to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lot {
+    Uring,
     Epoll,
     Poll,
     Select,
@@ -19,12 +20,13 @@ pub(crate) enum Lot {
 
 impl Lot {
     /// All of them, for tests that go through them one after another.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::Epoll, Self::Poll, Self::Select, Self::Memory, Self::MemoryOneshot];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Uring, Self::Epoll, Self::Poll, Self::Select, Self::Memory, Self::MemoryOneshot];
 
     /// Opens it. `None`, said aloud, if this system lacks it and nobody requires it.
     pub(crate) fn open(self) -> Option<(Box<dyn Engine>, Option<Network>)> {
         let mechanism = match self {
+            Self::Uring => Mechanism::Uring,
             Self::Epoll => Mechanism::Epoll,
             Self::Poll => Mechanism::Poll,
             Self::Select => Mechanism::Select,
@@ -50,7 +52,7 @@ impl Lot {
 
     /// Whether a real kernel is below it, with descriptors, other processes and the time of day.
     pub(crate) fn is_real(self) -> bool {
-        matches!(self, Self::Epoll | Self::Poll | Self::Select)
+        matches!(self, Self::Uring | Self::Epoll | Self::Poll | Self::Select)
     }
 }
 

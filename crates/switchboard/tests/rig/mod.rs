@@ -29,6 +29,7 @@ pub(crate) use steps::*;
 /// Makes one test per engine of each body.
 macro_rules! on_every_engine {
     ($($body:ident),+ $(,)?) => {
+        mod uring { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Uring, super::$body); })+ }
         mod epoll { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Epoll, super::$body); })+ }
         mod poll { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Poll, super::$body); })+ }
         mod select { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Select, super::$body); })+ }
@@ -42,6 +43,7 @@ macro_rules! on_every_engine {
 /// The same for bodies that need a real descriptor, thread or clock, which a simulation has not.
 macro_rules! on_every_kernel {
     ($($body:ident),+ $(,)?) => {
+        mod uring_alone { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Uring, super::$body); })+ }
         mod epoll_alone { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Epoll, super::$body); })+ }
         mod poll_alone { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Poll, super::$body); })+ }
         mod select_alone { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Select, super::$body); })+ }

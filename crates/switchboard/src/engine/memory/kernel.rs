@@ -22,9 +22,9 @@ use super::stream::{Family, Stream};
 use super::world::{Body, DeskId, Id, World};
 use crate::engine::error::stale;
 use crate::engine::helpers::Job;
-use crate::engine::readiness::kernel::{Kernel, Kind, News, Role};
+use crate::engine::kernel::{Kernel, Kind, News, Role};
 use crate::engine::{
-    Address, Bell, Descriptor, Direction, Done, Fact, Plan, Question, Setting, Socket, Ticket, random,
+    Address, Bell, Descriptor, Direction, Done, Fact, Plan, Pool, Question, Setting, Socket, Ticket, random,
 };
 use crate::engine::{helpers, names};
 
@@ -86,7 +86,7 @@ impl Memory {
             Body::Listener(_) => (Role::Listener, false),
             Body::Datagram(_) => (Role::Datagram, false),
         };
-        (socket, Kind { role, mode: self.mode, short_is_dry })
+        (socket, Kind { role, mode: self.mode, short_is_dry, brings: false })
     }
 
     fn adopt(&mut self, descriptor: Descriptor) -> io::Result<(Socket, Kind)> {
@@ -249,7 +249,7 @@ impl Kernel for Memory {
         Ok(())
     }
 
-    fn select(&mut self, until: Option<Instant>, news: &mut News) -> io::Result<()> {
+    fn select(&mut self, until: Option<Instant>, _: &Pool, news: &mut News) -> io::Result<()> {
         self.work(news);
         let mut world = self.world.borrow_mut();
         world.close_lost();

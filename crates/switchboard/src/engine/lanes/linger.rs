@@ -8,13 +8,13 @@ use std::mem;
 use std::net::Shutdown;
 use std::time::{Duration, Instant};
 
-use super::Readiness;
-use super::kernel::{Kernel, Role};
+use super::Lanes;
 use super::slot::Closing;
 use crate::engine::error::{closed, would_block};
+use crate::engine::kernel::{Kernel, Role};
 use crate::engine::{Direction, Op, Socket};
 
-impl<K: Kernel> Readiness<K> {
+impl<K: Kernel> Lanes<K> {
     /// Whether there is something to be gentle with: sends, or a connection that has not ended both ways.
     pub(super) fn needs_time(&mut self, socket: Socket) -> bool {
         let slot = &self.sockets.slots[socket];
@@ -30,7 +30,7 @@ impl<K: Kernel> Readiness<K> {
 
     /// How many bytes wait here to be sent.
     pub(super) fn queued(&mut self, socket: Socket) -> usize {
-        let mut queued = 0;
+        let mut queued = self.sockets.kernel.taken_over(socket);
         for &ticket in &self.sockets.slots[socket].write.waiting {
             if let Some(row) = self.operations.row(ticket)
                 && let Op::Send { parts, .. } = &row.op
@@ -82,11 +82,14 @@ impl<K: Kernel> Readiness<K> {
         for _ in 0..READS_PER_TURN {
             let slot = &mut self.sockets.slots[socket];
             let Some(closing) = &mut slot.closing else { return };
-            if slot.ended || closing.bytes == 0 {
+            if slot.ended || slot.broken.is_some() || closing.bytes == 0 {
                 return self.finish_closing(socket);
             }
             if slot.read_dry {
                 return;
+            }
+            if slot.kind.brings {
+                return self.put_off(socket, Direction::Read);
             }
             let room = lease.spare().len().min(closing.bytes);
             match self.sockets.receive(socket, &mut lease.spare()[..room], false) {
@@ -109,6 +112,7 @@ impl<K: Kernel> Readiness<K> {
         {
             self.closing.remove(&(closing.until, socket));
         }
+        self.recall(socket);
         // What was to be sent and was not must not look like all there was.
         let cut =
             self.sockets.slots.get(socket).is_some_and(|slot| slot.cut || !slot.write.waiting.is_empty());

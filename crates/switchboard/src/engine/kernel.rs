@@ -1,8 +1,9 @@
-//! What a readiness engine asks of the system below it: try this now, and tell me when to try again.
+//! What the engine asks of the world below it: try this now, and tell me when to try again.
 //!
-//! Two things stand behind it: [`System`](super::system), which is a selector and system calls, and
-//! [`Memory`](super::memory), which is a network in memory under virtual time. The engine above them is
-//! one and the same, so that what is simulated is the code that runs.
+//! Three things stand behind it: [`System`](super::system), which is a selector and system calls;
+//! [`Uring`](super::uring), which begins what would block and brings what came of it; and
+//! [`Memory`](super::memory), which is a network in memory under virtual time. The engine above them, the
+//! [`Lanes`](super::lanes), is one and the same: what holds on one holds on all, and what is simulated is the code that runs.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -11,9 +12,9 @@ use std::time::Instant;
 
 use switchboard_selector::{Interest, Mode};
 
-use crate::engine::helpers::Job;
-use crate::engine::{
-    Address, Bell, Descriptor, Direction, Done, Fact, Plan, Question, Setting, Socket, Ticket,
+use super::helpers::Job;
+use super::{
+    Address, Bell, Descriptor, Direction, Done, Fact, Lease, Plan, Pool, Question, Setting, Socket, Ticket,
 };
 
 /// Sockets that never wait, and lamps that tell when to try them.
@@ -54,9 +55,26 @@ pub(super) trait Kernel {
     fn start(&mut self, ticket: Ticket, job: Job);
 
     /// Asks for a lamp. With [`Mode::Edge`] once for good, with [`Mode::Oneshot`] for the next one.
+    /// A kernel that brings what arrives may bring it in [`News::arrivals`] instead.
     fn watch(&mut self, socket: Socket, interest: Interest, mode: Mode) -> io::Result<()>;
     /// Sleeps until there is news, or until `until`. Appends to `news`.
-    fn select(&mut self, until: Option<Instant>, news: &mut News) -> io::Result<()>;
+    fn select(&mut self, until: Option<Instant>, pool: &Pool, news: &mut News) -> io::Result<()>;
+
+    /// Takes parts over, sends what one send takes of them in the background, and gives them back in
+    /// [`News::sent`]: one send at a time per socket. A kernel that does not gives them back at once.
+    fn take_over(&mut self, _socket: Socket, parts: Vec<Lease>) -> Result<(), Vec<Lease>> {
+        Err(parts)
+    }
+    /// How many bytes it has taken over and not given back.
+    fn taken_over(&self, _socket: Socket) -> usize {
+        0
+    }
+    /// Ends all that goes on in the background of a socket, and begins nothing more on it. What came of it is in `news`.
+    fn recall(&mut self, _socket: Socket, _pool: &Pool, _news: &mut News) {}
+    /// Whether something was asked of it that it begins in the next `select`, or something has happened that it tells there.
+    fn is_behind(&self) -> bool {
+        false
+    }
 }
 
 /// What a socket is, as far as the engine treats it differently.
@@ -68,6 +86,8 @@ pub(super) struct Kind {
     /// On an edge, a receive that came back with less than it asked for has emptied the socket, and a send
     /// that took less has filled it: true of TCP only. (A Unix socket also stops at a passed descriptor.)
     pub(super) short_is_dry: bool,
+    /// What arrives on it, once it is watched for READ and connected, is brought: trying would be in vain.
+    pub(super) brings: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +112,9 @@ impl Role {
 /// What one `select` brought.
 #[derive(Default)]
 pub(super) struct News {
-    pub(super) lamps: Vec<Lamp>,
+    pub(super) lamps: VecDeque<Lamp>,
+    pub(super) arrivals: VecDeque<Arrived>,
+    pub(super) sent: VecDeque<Sent>,
     pub(super) signals: Vec<(i32, u64)>,
     pub(super) jobs: VecDeque<(Ticket, io::Result<Done>)>,
 }
@@ -105,4 +127,28 @@ pub(super) struct Lamp {
     pub(super) writable: bool,
     /// The peer's end, an error or urgent data: after this, a short receive is no sign that nothing is left.
     pub(super) odd: bool,
+}
+
+/// What was brought, and to which socket's read side.
+pub(super) struct Arrived {
+    pub(super) socket: Socket,
+    pub(super) what: What,
+}
+
+pub(super) enum What {
+    /// Bytes, or the end if there are none.
+    Bytes(Lease),
+    Connection {
+        socket: Socket,
+        kind: Kind,
+        peer: Address,
+    },
+    Error(io::Error),
+}
+
+/// What came of a send that was taken over: the parts as they were given, and how many of their bytes were sent.
+pub(super) struct Sent {
+    pub(super) socket: Socket,
+    pub(super) parts: Vec<Lease>,
+    pub(super) outcome: io::Result<usize>,
 }

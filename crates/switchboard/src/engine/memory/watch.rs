@@ -7,7 +7,7 @@
 
 use switchboard_selector::{Interest, Mode};
 
-use crate::engine::readiness::kernel::Lamp;
+use crate::engine::kernel::Lamp;
 use crate::engine::{Direction, Socket};
 
 /// What a socket shows: the answer of poll(2).

@@ -1,54 +1,41 @@
-//! The engine on readiness: try; if it would block, queue, and wait for the lamp.
+//! The engine, written once: try; if it would block, queue, and wait for the lamp, or for what the kernel brings.
 //!
 //! A socket costs the kernel nothing until one of its operations has to wait; only then is it watched: once
-//! for good where lamps are edges, for one lamp at a time where not. What must stay true:
+//! for good where lamps are edges, for one lamp at a time where not. A kernel that completes (io_uring) is watched the
+//! same way, and brings what arrived instead of a lamp. What must stay true:
 //!
 //! * An operation that waits is at its place in a lane, and its lane's lamp is asked for before the next sleep.
 //! * A dry direction is one whose last attempt was answered by `WouldBlock` *after* its edge was asked for:
 //!   so an edge is still to come, and trying before it would be in vain.
-//! * Whatever frees the front of a lane runs [`progress`](Readiness::progress) on it.
+//! * Whatever frees the front of a lane runs [`progress`](Lanes::progress) on it.
 
 mod attempt;
-mod kernel;
 mod linger;
-pub mod memory;
+mod news;
 mod slot;
-mod system;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
-use std::mem;
 use std::time::Instant;
 
 use slotmap::SecondaryMap;
 use switchboard_selector::{Interest, Mode};
 
 use self::attempt::Sockets;
-use self::kernel::{Kernel, Lamp, News, Role};
 use self::slot::Slot;
-use self::system::System;
 use super::error::{closed, copy, invalid, released, stale};
 use super::helpers::Job;
+use super::kernel::{Kernel, News, Role};
 use super::lane::Arrival;
 use super::operations::{Operations, discard};
 use super::signals::Signals;
 use super::{
-    Bell, Close, Direction, Done, Engine, Fact, Failed, Mechanism, Op, Plan, Pool, Question, Setting, Socket,
-    Submitted, Ticket,
+    Bell, Close, Direction, Done, Engine, Fact, Failed, Op, Plan, Pool, Question, Setting, Socket, Submitted,
+    Ticket,
 };
 
-/// On the best mechanism of this system.
-pub(super) fn best() -> io::Result<Box<dyn Engine>> {
-    Ok(Box::new(Readiness::new(System::new()?)))
-}
-
-/// On the mechanism named.
-pub(super) fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
-    Ok(Box::new(Readiness::new(System::with(mechanism)?)))
-}
-
-/// An engine that waits for lamps.
-struct Readiness<K> {
+/// An engine on a kernel.
+pub(super) struct Lanes<K> {
     sockets: Sockets<K>,
     operations: Operations,
     signals: Signals,
@@ -62,8 +49,8 @@ struct Readiness<K> {
     now: Instant,
 }
 
-impl<K: Kernel> Readiness<K> {
-    fn new(kernel: K) -> Self {
+impl<K: Kernel> Lanes<K> {
+    pub(super) fn new(kernel: K) -> Self {
         let now = kernel.clock();
         Self {
             sockets: Sockets { kernel, slots: SecondaryMap::new(), pool: Pool::default() },
@@ -75,6 +62,11 @@ impl<K: Kernel> Readiness<K> {
             news: News::default(),
             now,
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn kernel(&self) -> &K {
+        &self.sockets.kernel
     }
 
     /// Runs the operations at the front of a lane until one would block.
@@ -149,51 +141,6 @@ impl<K: Kernel> Readiness<K> {
         }
     }
 
-    /// Takes a lamp in: marks what may be tried, and tries it.
-    fn light(&mut self, lamp: Lamp) {
-        let Some(slot) = self.sockets.slots.get_mut(lamp.socket) else { return };
-        slot.odd |= lamp.odd;
-        if slot.kind.mode == Mode::Oneshot {
-            slot.armed = Interest::NONE;
-        }
-        let closing = slot.closing.is_some();
-        if lamp.readable {
-            slot.read_dry = false;
-            self.progress(lamp.socket, Direction::Read);
-        }
-        if lamp.writable
-            && let Some(slot) = self.sockets.slots.get_mut(lamp.socket)
-        {
-            slot.write_dry = false;
-            self.progress(lamp.socket, Direction::Write);
-        }
-        if closing {
-            self.go_on_closing(lamp.socket);
-        }
-        if let Some(slot) = self.sockets.slots.get_mut(lamp.socket)
-            && slot.kind.mode == Mode::Oneshot
-            && !slot.wanted().is_empty()
-            && !slot.to_arm
-        {
-            slot.to_arm = true;
-            self.to_arm.push_back(lamp.socket);
-        }
-    }
-
-    fn take_news(&mut self) {
-        let mut lamps = mem::take(&mut self.news.lamps);
-        for lamp in lamps.drain(..) {
-            self.light(lamp);
-        }
-        self.news.lamps = lamps;
-        while let Some((number, count)) = self.news.signals.pop() {
-            self.signals.came(number, count, &mut self.operations);
-        }
-        while let Some((ticket, outcome)) = self.news.jobs.pop_front() {
-            self.operations.finish_alone(ticket, outcome);
-        }
-    }
-
     fn submit_to_socket(&mut self, socket: Socket, mut op: Op) -> Submitted {
         let direction = op.direction();
         let fit = self.sockets.open(socket).and_then(|slot| fit(&op, slot.kind.role));
@@ -265,6 +212,7 @@ impl<K: Kernel> Readiness<K> {
 
     fn release(&mut self, socket: Socket) -> io::Result<Done> {
         self.sockets.open(socket)?;
+        self.recall(socket);
         let descriptor = self.sockets.kernel.release(socket)?;
         self.strand(socket, &released());
         let slot = self.sockets.slots.remove(socket).ok_or_else(stale)?;
@@ -274,7 +222,7 @@ impl<K: Kernel> Readiness<K> {
     }
 }
 
-impl<K: Kernel> Engine for Readiness<K> {
+impl<K: Kernel> Engine for Lanes<K> {
     fn name(&self) -> &str {
         self.sockets.kernel.name()
     }
@@ -304,6 +252,8 @@ impl<K: Kernel> Engine for Readiness<K> {
         let mut fact = self.sockets.kernel.ask(socket, question)?;
         match &mut fact {
             Fact::Error(Some(error)) => drop(self.sockets.slots[socket].note_error(copy(error))),
+            // What was brought already waits in the lane.
+            Fact::Error(none) => *none = self.sockets.slots[socket].read.error().map(copy),
             Fact::Count(count) if question == Question::Unsent => *count += self.queued(socket),
             _ => {}
         }
@@ -324,6 +274,7 @@ impl<K: Kernel> Engine for Readiness<K> {
                 self.close_gently(socket, bytes, time);
             }
             _ => {
+                self.recall(socket);
                 self.strand(socket, &closed());
                 self.sockets.end(socket, how == Close::Reset);
             }
@@ -339,10 +290,7 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 
     fn due(&self) -> Option<Instant> {
-        if self.operations.have_news() || !self.again.is_empty() {
-            return Some(self.now);
-        }
-        self.closing.first().map(|&(until, _)| until)
+        if self.sockets.kernel.is_behind() { Some(self.now) } else { self.next() }
     }
 
     fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize> {
@@ -413,8 +361,8 @@ impl<K: Kernel> Engine for Readiness<K> {
         while let Some(socket) = self.to_arm.pop_front() {
             self.arm(socket);
         }
-        let until = [until, self.due()].into_iter().flatten().min();
-        self.sockets.kernel.select(until, &mut self.news)?;
+        let until = [until, self.next()].into_iter().flatten().min();
+        self.sockets.kernel.select(until, &self.sockets.pool, &mut self.news)?;
         self.now = self.now.max(self.sockets.kernel.clock());
         self.take_news();
         self.end_overdue();
@@ -458,7 +406,15 @@ impl<K: Kernel> Engine for Readiness<K> {
     }
 }
 
-impl<K: Kernel> Readiness<K> {
+impl<K: Kernel> Lanes<K> {
+    /// When a wait has to end, if the kernel has nothing to tell.
+    fn next(&self) -> Option<Instant> {
+        if self.operations.have_news() || !self.again.is_empty() {
+            return Some(self.now);
+        }
+        self.closing.first().map(|&(until, _)| until)
+    }
+
     fn cancel_finished(&mut self, ticket: Ticket, socket: Socket) {
         let Some(direction) = self.operations.row(ticket).map(|row| row.op.direction()) else { return };
         if let Some(slot) = self.sockets.slots.get_mut(socket) {

@@ -7,7 +7,7 @@ use std::{io, mem};
 use slotmap::SecondaryMap;
 use switchboard_selector::{Interest, Mode};
 
-use super::kernel::Kind;
+use crate::engine::kernel::Kind;
 use crate::engine::lane::Lane;
 use crate::engine::{Direction, Socket, Ticket};
 
@@ -33,6 +33,8 @@ pub(super) struct Slot {
     pub(super) connected: bool,
     /// Bytes sent so far of the send at the front of the write lane.
     pub(super) sent: usize,
+    /// The parts of that send are with the kernel.
+    pub(super) sending: bool,
     /// A send failed half-way: nothing can follow what was sent of it (law 4).
     pub(super) cut: bool,
     /// The peer ended its side, and all it sent was received.
@@ -66,11 +68,17 @@ impl Slot {
             connecting: false,
             connected,
             sent: 0,
+            sending: false,
             cut: false,
             ended: false,
             broken: None,
             closing: None,
         }
+    }
+
+    /// Whether what arrives is brought by the kernel, once it was asked for, so that trying would be in vain.
+    pub(super) fn is_brought(&self) -> bool {
+        self.kind.brings && self.connected
     }
 
     pub(super) fn lane(&mut self, direction: Direction) -> &mut Lane {
@@ -84,6 +92,13 @@ impl Slot {
         match direction {
             Direction::Read => &mut self.read_dry,
             Direction::Write => &mut self.write_dry,
+        }
+    }
+
+    /// Notes that the kernel has told what it was asked for: where lamps are lit once, it is to be asked anew.
+    pub(super) fn note_told(&mut self) {
+        if self.kind.mode == Mode::Oneshot {
+            self.armed = Interest::NONE;
         }
     }
 

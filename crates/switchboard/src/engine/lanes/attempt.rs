@@ -9,9 +9,9 @@ use std::net::Shutdown;
 
 use rustix::io::Errno;
 
-use super::kernel::{Kernel, Role};
 use super::slot::{Slot, Slots};
 use crate::engine::error::{cut_off, stale, would_block};
+use crate::engine::kernel::{Kernel, Role};
 use crate::engine::{Address, Direction, Done, Lease, Op, Pool, Socket};
 
 /// The sockets of an engine, and what trying them takes.
@@ -112,6 +112,9 @@ impl<K: Kernel> Sockets<K> {
     }
 
     fn recv(&mut self, socket: Socket, max: usize, peek: bool) -> Attempt {
+        if self.slots[socket].is_brought() {
+            return None;
+        }
         let mut lease = self.pool.lend();
         let max = max.min(lease.spare().len());
         match self.receive(socket, &mut lease.spare()[..max], peek) {
@@ -145,6 +148,18 @@ impl<K: Kernel> Sockets<K> {
     }
 
     fn send(&mut self, socket: Socket, parts: &mut Vec<Lease>) -> Attempt {
+        if self.slots[socket].sending {
+            return None;
+        }
+        if !self.slots[socket].cut && parts.iter().any(|part| !part.is_empty()) {
+            match self.kernel.take_over(socket, std::mem::take(parts)) {
+                Ok(()) => {
+                    self.slots[socket].sending = true;
+                    return None;
+                }
+                Err(back) => *parts = back,
+            }
+        }
         let mut budget = SEND_BUDGET;
         loop {
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -250,6 +265,9 @@ impl<K: Kernel> Sockets<K> {
     }
 
     fn ready(&mut self, socket: Socket, direction: Direction) -> Attempt {
+        if direction == Direction::Read && self.slots[socket].is_brought() {
+            return None;
+        }
         match self.kernel.ready(socket, direction) {
             Ok(true) => Some(Ok(Done::Ready)),
             Ok(false) => {
@@ -273,7 +291,7 @@ impl<K: Kernel> Sockets<K> {
 }
 
 /// Drops `count` bytes from the front of some parts.
-fn advance(parts: &mut [Lease], mut count: usize) {
+pub(super) fn advance(parts: &mut [Lease], mut count: usize) {
     for part in parts {
         let here = count.min(part.len());
         part.advance(here);

@@ -17,7 +17,7 @@ use super::listener::Listener;
 use super::stream::Stream;
 use super::watch::{Cause, Signs, Watch};
 use crate::engine::Socket;
-use crate::engine::readiness::kernel::Lamp;
+use crate::engine::kernel::Lamp;
 
 new_key_type! {
     /// A socket of the network.
@@ -231,7 +231,7 @@ impl World {
     }
 
     /// Takes the lamps that are lit, oldest first and not too many at a time.
-    pub(super) fn collect(&mut self, desk: DeskId, into: &mut Vec<Lamp>) {
+    pub(super) fn collect(&mut self, desk: DeskId, into: &mut VecDeque<Lamp>) {
         while into.len() < MOST_LAMPS
             && let Some(id) = self.desks[desk].lit.pop_front()
         {
@@ -245,7 +245,7 @@ impl World {
                 if entry.watch.mode != Mode::Edge {
                     entry.watch.interest = Interest::NONE;
                 }
-                into.push(lamp);
+                into.push_back(lamp);
             }
         }
     }

@@ -27,8 +27,8 @@ use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::Readiness;
-use crate::engine::Engine;
+use super::Engine;
+use super::lanes::Lanes;
 use kernel::Memory;
 use world::World;
 
@@ -92,7 +92,7 @@ impl Network {
     /// Blocking work (`Op::Call`) runs in the thread of the engine, inside its wait, and in order.
     #[must_use]
     pub fn engine(&self) -> Box<dyn Engine> {
-        Box::new(Readiness::new(Memory::new(Rc::clone(&self.world), self.lamps)))
+        Box::new(Lanes::new(Memory::new(Rc::clone(&self.world), self.lamps)))
     }
 
     /// A signal arrives, once for each engine that waits for it or ever has.

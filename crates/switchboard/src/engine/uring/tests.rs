@@ -1,0 +1,256 @@
+//! What only the inside shows: buffers that run out, and what is in flight for whom.
+
+use std::io::{IoSlice, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use super::Uring;
+use crate::engine::lanes::Lanes;
+use crate::engine::{
+    Address, Close, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
+};
+
+type Engines = Lanes<Uring>;
+
+/// An engine whose kernel has so many buffers and never more; nothing if there is no io_uring here.
+fn engine(buffers: usize) -> Option<Engines> {
+    match Uring::with_buffers(buffers, buffers) {
+        Ok(uring) => Some(Lanes::new(uring)),
+        Err(error) => {
+            let required = std::env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
+            assert!(!required.contains("uring"), "uring is required here, but cannot be opened: {error}");
+            println!("skipped: {error}");
+            None
+        }
+    }
+}
+
+fn listen(engine: &mut Engines) -> (Socket, SocketAddr) {
+    let plan = Plan::Listen(Listen::at("127.0.0.1:0".parse().unwrap()));
+    let listener = engine.open(plan).unwrap();
+    match engine.ask(listener, Question::Local).unwrap() {
+        Fact::Address(Address::Ip(address)) => (listener, address),
+        other => panic!("{other:?} is no address"),
+    }
+}
+
+/// So many connections: the ends of the engine, and the peers'.
+fn connect(engine: &mut Engines, count: usize) -> Vec<(Socket, TcpStream)> {
+    let (listener, address) = listen(engine);
+    let pairs = (0..count)
+        .map(|_| {
+            let peer = TcpStream::connect(address).unwrap();
+            peer.set_read_timeout(Some(DEADLINE)).unwrap();
+            match run(engine, Op::Accept { socket: listener, wait: true }) {
+                Done::Accepted { socket, .. } => (socket, peer),
+                other => panic!("not accepted: {other:?}"),
+            }
+        })
+        .collect();
+    engine.close(listener, Close::Now);
+    pairs
+}
+
+fn pend(engine: &mut Engines, op: Op) -> Ticket {
+    match engine.submit(op) {
+        Submitted::Pending(ticket) => ticket,
+        Submitted::Done(outcome) => panic!("should have to wait, but: {outcome:?}"),
+    }
+}
+
+fn run(engine: &mut Engines, op: Op) -> Done {
+    match engine.submit(op) {
+        Submitted::Done(outcome) => outcome.unwrap(),
+        Submitted::Pending(ticket) => finish(engine, ticket),
+    }
+}
+
+fn finish(engine: &mut Engines, ticket: Ticket) -> Done {
+    until(engine, |engine| match engine.take(ticket) {
+        Ok(done) => Some(done),
+        Err(failed) if failed.error.kind() == std::io::ErrorKind::WouldBlock => None,
+        Err(failed) => panic!("{failed}"),
+    })
+}
+
+fn until<T>(engine: &mut Engines, mut so: impl FnMut(&mut Engines) -> Option<T>) -> T {
+    let end = engine.clock() + DEADLINE;
+    loop {
+        if let Some(value) = so(engine) {
+            return value;
+        }
+        assert!(engine.clock() < end, "not in {DEADLINE:?}");
+        let soon = engine.clock() + Duration::from_millis(100);
+        engine.wait(Some(soon), &mut Vec::new()).unwrap();
+    }
+}
+
+fn glance(engine: &mut Engines) {
+    let now = engine.clock();
+    engine.wait(Some(now), &mut Vec::new()).unwrap();
+}
+
+fn recv(socket: Socket) -> Op {
+    Op::Recv { socket, max: usize::MAX, peek: false }
+}
+
+/// G6: nobody is closed and nobody starves where there are far fewer buffers than connections that need one.
+#[test]
+fn g6_a_hundred_are_served_with_four_buffers() {
+    let Some(mut engine) = engine(4) else { return };
+    let mut pairs = connect(&mut engine, 100);
+    for round in 0..5_u8 {
+        let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+        glance(&mut engine);
+        for (index, (_, peer)) in pairs.iter_mut().enumerate() {
+            peer.write_all(&[index as u8, round]).unwrap();
+        }
+        for (index, ticket) in waiting.into_iter().enumerate() {
+            match finish(&mut engine, ticket) {
+                Done::Received { lease } => assert_eq!(&*lease, &[index as u8, round]),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert!(engine.kernel().dry > 0, "four buffers were enough, which proves nothing");
+    for (socket, mut peer) in pairs {
+        assert_eq!(engine.try_send(socket, &[IoSlice::new(b"still here")]).unwrap(), 10);
+        let mut heard = [0; 10];
+        peer.read_exact(&mut heard).unwrap();
+        assert_eq!(&heard, b"still here");
+    }
+}
+
+/// A peer that sends without end fills what it is asked for, and leaves the other buffers to the others.
+#[test]
+fn one_hog_does_not_drain_the_buffers() {
+    let Some(mut engine) = engine(4) else { return };
+    let mut pairs = connect(&mut engine, 3);
+    let (hog, mut peer) = pairs.pop().unwrap();
+    let ticket = pend(&mut engine, recv(hog));
+    glance(&mut engine);
+    engine.cancel(ticket);
+    peer.set_nonblocking(true).unwrap();
+    while peer.write(&[7; 65_536]).is_ok() {}
+    for _ in 0..50 {
+        glance(&mut engine);
+    }
+    // What was cancelled has left one buffer's worth to whoever receives next, and nothing was asked for since.
+    assert_eq!(engine.pool().lent(), 1);
+    for (socket, mut peer) in pairs {
+        peer.write_all(b"heard").unwrap();
+        assert!(matches!(run(&mut engine, recv(socket)), Done::Received { lease } if &*lease == b"heard"));
+    }
+    assert_eq!(engine.kernel().dry, 0);
+    assert!(
+        matches!(run(&mut engine, recv(hog)), Done::Received { lease } if lease.iter().all(|&byte| byte == 7))
+    );
+}
+
+#[test]
+fn who_waits_holds_no_buffer() {
+    let Some(mut engine) = engine(8) else { return };
+    let pairs = connect(&mut engine, 200);
+    for (socket, _) in &pairs {
+        pend(&mut engine, recv(*socket));
+    }
+    glance(&mut engine);
+    assert_eq!((engine.pool().lent(), engine.kernel().ring.provided()), (0, 8));
+}
+
+/// G4: however often receives are cancelled before and after their bytes have come, every buffer is where it belongs.
+#[test]
+fn g4_cancelled_receives_return_their_buffers() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let mut sent = 0_u32;
+    let mut received = Vec::new();
+    for round in 0..20_000_u32 {
+        let ticket = pend_or_keep(&mut engine, socket, &mut received);
+        if round % 3 == 0 {
+            peer.write_all(&sent.to_ne_bytes()).unwrap();
+            sent += 1;
+        }
+        if round % 2 == 0 {
+            glance(&mut engine);
+        }
+        if let Some(ticket) = ticket {
+            engine.cancel(ticket);
+        }
+    }
+    while received.len() < 4 * sent as usize {
+        match run(&mut engine, recv(socket)) {
+            Done::Received { lease } => received.extend_from_slice(&lease),
+            other => panic!("{other:?}"),
+        }
+    }
+    let numbers: Vec<_> = (0..sent).flat_map(u32::to_ne_bytes).collect();
+    assert!(received == numbers, "the bytes are not those that were sent");
+    glance(&mut engine);
+    assert_eq!((engine.pool().lent(), engine.kernel().ring.provided()), (0, 8));
+}
+
+fn pend_or_keep(engine: &mut Engines, socket: Socket, received: &mut Vec<u8>) -> Option<Ticket> {
+    match engine.submit(recv(socket)) {
+        Submitted::Pending(ticket) => Some(ticket),
+        Submitted::Done(Ok(Done::Received { lease })) => {
+            received.extend_from_slice(&lease);
+            None
+        }
+        Submitted::Done(other) => panic!("{other:?}"),
+    }
+}
+
+/// E16: what is armed on a listener keeps its file; closing it must end that at once, not in the next wait.
+#[test]
+fn e16_a_closed_listener_frees_its_port_at_once() {
+    let Some(mut engine) = engine(8) else { return };
+    let (listener, address) = listen(&mut engine);
+    pend(&mut engine, Op::Accept { socket: listener, wait: true });
+    glance(&mut engine);
+    assert!(engine.kernel().entries[listener].reading.is_some(), "nothing is armed, which proves nothing");
+    engine.close(listener, Close::Now);
+    // Without SO_REUSEADDR, which would let it be bound while another closes.
+    let again =
+        rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
+    rustix::net::bind(&again, &address).unwrap();
+}
+
+/// The same of a connection: the peer has the end at once, though a receive was armed.
+#[test]
+fn a_closed_connection_sends_its_end_at_once() {
+    let Some(mut engine) = engine(8) else { return };
+    for close in [Close::Now, Close::Reset, Close::GENTLY] {
+        let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+        pend(&mut engine, recv(socket));
+        glance(&mut engine);
+        assert!(engine.kernel().entries[socket].reading.is_some(), "nothing is armed, which proves nothing");
+        engine.close(socket, close);
+        let begun = engine.clock();
+        let end = peer.read(&mut [0; 1]);
+        assert!(engine.clock() - begun < Duration::from_secs(5));
+        match close {
+            Close::Reset => assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset),
+            _ => assert_eq!(end.unwrap(), 0),
+        }
+    }
+}
+
+/// A pass costs one system call, timeouts and bells included: what a ring is for.
+#[test]
+fn bells_and_timeouts_cost_no_system_call_of_their_own() {
+    let Some(mut engine) = engine(8) else { return };
+    let bell = engine.bell();
+    glance(&mut engine);
+    let before = engine.kernel().ring.counts().enters;
+    for round in 0..100_u64 {
+        bell.ring();
+        let until = engine.clock() + Duration::from_secs(10);
+        let begun: Instant = engine.clock();
+        engine.wait(Some(until), &mut Vec::new()).unwrap();
+        assert!(engine.clock() - begun < Duration::from_secs(5), "round {round}: the bell was not heard");
+    }
+    assert_eq!(engine.kernel().ring.counts().enters - before, 100);
+}
+
+const DEADLINE: Duration = Duration::from_secs(10);
