@@ -10,7 +10,9 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use rig::{Rig, assert_error, bytes, datagram, error_of, on_every_engine, pattern, peek, ready, recv, send};
-use switchboard::engine::{Close, Descriptor, Direction, Done, Lease, Listen, Op, Plan, Socket};
+use switchboard::engine::{
+    Close, Descriptor, Direction, Done, Fact, Lease, Listen, Op, Plan, Question, Socket,
+};
 
 on_every_engine! {
     receives_finish_in_the_order_submitted,
@@ -23,6 +25,7 @@ on_every_engine! {
     nothing_overtakes_a_receive_that_was_not_taken,
     a_shutdown_comes_after_the_sends_before_it,
     a_shutdown_of_the_read_side_takes_effect_at_once,
+    what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end,
     a_release_comes_after_the_sends_before_it,
     a_release_waits_for_nothing_but_sends,
     a_shutdown_waits_for_nothing_but_sends,
@@ -207,6 +210,42 @@ fn a_shutdown_of_the_read_side_takes_effect_at_once(rig: &mut Rig) {
     assert!(!rig.was_told(sent));
     rig.close(server, Close::Reset);
     assert_broken(error_of(rig.finish_once(sent)));
+}
+
+fn what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end(rig: &mut Rig) {
+    for cancelled in [false, true] {
+        let (client, server) = rig.pair();
+        if cancelled {
+            let unwanted = rig.pending(recv(server, 10));
+            rig.glance();
+            rig.give_up(unwanted);
+        }
+        let text = pattern(7, 50_000);
+        rig.send(client, &text);
+        rig.arrival(server);
+        rig.until_seen("all has arrived", |rig| unsent(rig, client) == 0);
+        rig.shut(server, Shutdown::Read);
+        rig.shut(server, Shutdown::Read);
+        rig.send(client, b"too late");
+        let mut first = [0; 7];
+        assert_eq!(rig.try_recv(server, &mut first).unwrap(), 7);
+        assert_eq!(bytes(rig.run(Op::Recv { socket: server, max: 5, peek: true })), text[7..12]);
+        assert_eq!(rig.recv(server, 5), text[7..12]);
+        let rest = rig.recv_to_end(server);
+        assert!(rest.starts_with(&text[12..]), "{} bytes of {}", rest.len(), text.len() - 12);
+        // What came later may come joined to what was there, and never alone.
+        assert!(rest.len() <= text.len() - 12 + 8);
+        assert_eq!(rig.try_recv(server, &mut first).unwrap(), 0);
+        rig.close(client, Close::Now);
+    }
+}
+
+/// How many bytes a stream has sent that have not arrived at the other end.
+fn unsent(rig: &mut Rig, socket: Socket) -> usize {
+    match rig.ask(socket, Question::Unsent) {
+        Ok(Fact::Count(count)) => count,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn a_release_comes_after_the_sends_before_it(rig: &mut Rig) {

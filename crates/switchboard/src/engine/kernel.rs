@@ -41,6 +41,8 @@ pub(super) trait Kernel {
     /// How the connecting ended. `WouldBlock` when it is still under way.
     fn connected(&mut self, socket: Socket) -> io::Result<()>;
     fn recv(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> io::Result<usize>;
+    /// How many bytes of a stream have arrived and wait to be received.
+    fn unread(&mut self, socket: Socket) -> io::Result<usize>;
     fn send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize>;
     /// The length of the whole datagram, even if less of it fits.
     fn recv_from(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<(usize, Address)>;

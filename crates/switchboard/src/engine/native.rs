@@ -8,7 +8,7 @@ use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, sockopt};
 use socket2::SockRef;
 use switchboard_selector as selector;
@@ -164,6 +164,10 @@ pub(super) fn forget_connecting(fd: BorrowedFd<'_>) {
 pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8], peek: bool) -> io::Result<usize> {
     let flags = if peek { RecvFlags::PEEK } else { RecvFlags::empty() };
     Ok(retry_on_intr(|| net::recv(fd, &mut *into, flags))?.0)
+}
+
+pub(super) fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
+    Ok(usize::try_from(ioctl_fionread(fd)?).unwrap_or(usize::MAX))
 }
 
 pub(super) fn send(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -61,8 +61,8 @@ pub enum Op {
     },
     /// Ends one or both directions, after what was submitted to be sent. [`Done::Shutdown`].
     ///
-    /// `Shutdown::Read` takes effect at once: who waits to receive gets the end, and what the peer still sends is not
-    /// received any more. The peer does not hear of it. A connection that is gone already counts as shut down.
+    /// `Shutdown::Read` takes effect at once: who receives gets what has arrived by then, and then the end; what the peer
+    /// still sends is not received any more. The peer does not hear of it. A connection that is gone already counts as shut down.
     Shutdown {
         /// Which stream.
         socket: Socket,

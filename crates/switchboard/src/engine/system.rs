@@ -155,6 +155,10 @@ impl Kernel for System {
         native::recv(self.fd(socket)?, into, peek)
     }
 
+    fn unread(&mut self, socket: Socket) -> io::Result<usize> {
+        native::unread(self.fd(socket)?)
+    }
+
     fn send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         native::send(self.fd(socket)?, parts)
     }

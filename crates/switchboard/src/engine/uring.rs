@@ -282,6 +282,10 @@ impl Kernel for Uring {
         answer
     }
 
+    fn unread(&mut self, socket: Socket) -> io::Result<usize> {
+        native::unread(self.fd(socket)?)
+    }
+
     fn send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         native::send(self.fd(socket)?, parts)
     }

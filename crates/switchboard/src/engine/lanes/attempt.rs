@@ -131,11 +131,13 @@ impl<K: Kernel> Sockets<K> {
     /// One receive from the kernel.
     pub(super) fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> io::Result<usize> {
         let slot = &mut self.slots[socket];
-        match self.kernel.recv(socket, into, peek) {
+        let most = if slot.last > 0 { into.len().min(slot.last) } else { into.len() };
+        match self.kernel.recv(socket, &mut into[..most], peek) {
             Ok(0) => slot.note_end(),
             Ok(count) => {
                 if !peek {
-                    slot.note_moved(Direction::Read, count, into.len());
+                    slot.note_moved(Direction::Read, count, most);
+                    slot.note_last(count);
                 }
                 Ok(count)
             }
@@ -246,11 +248,14 @@ impl<K: Kernel> Sockets<K> {
     /// Ends a direction. A connection that is gone has no direction left to end, on any system.
     ///
     /// The read side is ended here and the system is not told: the peer would not hear of it, and we could not tell
-    /// the peer's own end any more, which a gentle close waits for.
+    /// the peer's own end any more, which a gentle close waits for. What has arrived by now is received all the same.
     pub(super) fn shutdown(&mut self, socket: Socket, how: Shutdown) -> io::Result<()> {
         let slot = &mut self.slots[socket];
-        if how != Shutdown::Write && slot.connected {
-            slot.read.end();
+        if how != Shutdown::Write && slot.connected && slot.last == 0 {
+            slot.last = self.kernel.unread(socket).unwrap_or(0);
+            if slot.last == 0 {
+                slot.read.end();
+            }
         }
         if how == Shutdown::Read && slot.connected {
             return Ok(());

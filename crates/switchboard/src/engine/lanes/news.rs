@@ -74,7 +74,11 @@ impl<K: Kernel> Lanes<K> {
             // Whoever reads was told the end already: nothing follows it.
             _ if matches!(slot.read.arrived.back(), Some(Arrival::End)) => {}
             Arrival::Error(error) if is_exhaustion(&error) => self.tell_exhaustion(socket, error),
-            arrival => slot.read.arrived.push_back(arrival),
+            arrival => {
+                let count = if let Arrival::Bytes(lease) = &arrival { lease.len() } else { usize::MAX };
+                slot.read.arrived.push_back(arrival);
+                slot.note_last(count);
+            }
         }
         self.progress(socket, Direction::Read);
         self.ask_again(socket);

@@ -39,6 +39,8 @@ pub(super) struct Slot {
     pub(super) cut: bool,
     /// The peer ended its side, and all it sent was received.
     pub(super) ended: bool,
+    /// The read side was ended when so many bytes had arrived that are yet to be received. After them comes the end.
+    pub(super) last: usize,
     /// The error that broke the connection. The kernel tells it to one caller; all others would see a clean end.
     pub(super) broken: Option<i32>,
     /// Set once the name is stale.
@@ -71,6 +73,7 @@ impl Slot {
             sending: false,
             cut: false,
             ended: false,
+            last: 0,
             broken: None,
             closing: None,
         }
@@ -78,7 +81,17 @@ impl Slot {
 
     /// Whether what arrives is brought by the kernel, once it was asked for, so that trying would be in vain.
     pub(super) fn is_brought(&self) -> bool {
-        self.kind.brings && self.connected
+        self.kind.brings && self.connected && self.last == 0
+    }
+
+    /// Counts bytes received against those that are left of an ended read side.
+    pub(super) fn note_last(&mut self, count: usize) {
+        if self.last > 0 {
+            self.last = self.last.saturating_sub(count);
+            if self.last == 0 {
+                self.read.end();
+            }
+        }
     }
 
     pub(super) fn lane(&mut self, direction: Direction) -> &mut Lane {

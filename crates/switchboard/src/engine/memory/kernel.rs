@@ -197,6 +197,11 @@ impl Kernel for Memory {
         Ok(world.recv(id, into, peek)?)
     }
 
+    fn unread(&mut self, socket: Socket) -> io::Result<usize> {
+        let (mut world, id) = self.at(socket)?;
+        Ok(world.stream(id).incoming.len())
+    }
+
     fn send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
         let (mut world, id) = self.at(socket)?;
         Ok(world.send(id, parts)?)
