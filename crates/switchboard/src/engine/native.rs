@@ -146,7 +146,8 @@ pub(super) fn connect(fd: BorrowedFd<'_>, to: &Address) -> io::Result<()> {
 
 pub(super) fn connected(fd: BorrowedFd<'_>) -> io::Result<()> {
     if let Err(refused) = sockopt::socket_error(fd)? {
-        forget_connecting(fd);
+        // Linux remembers the attempt until it is dissolved, and would answer the next one with ECONNABORTED.
+        net::connect_unspec(fd).ok();
         return Err(refused.into());
     }
     match net::getpeername(fd) {
@@ -154,11 +155,6 @@ pub(super) fn connected(fd: BorrowedFd<'_>) -> io::Result<()> {
         Err(Errno::NOTCONN) => Err(io::ErrorKind::WouldBlock.into()),
         answer => answer.map(drop).map_err(Into::into),
     }
-}
-
-/// Linux remembers an attempt to connect until it is dissolved, and would answer the next one with ECONNABORTED.
-pub(super) fn forget_connecting(fd: BorrowedFd<'_>) {
-    net::connect_unspec(fd).ok();
 }
 
 pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8], peek: bool) -> io::Result<usize> {

@@ -22,7 +22,6 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use slotmap::{SecondaryMap, SlotMap};
-use socket2::SockAddr;
 use switchboard_ring::{PollEvents, Request, Ring, Setup, Token};
 use switchboard_selector::{self as selector, Interest, Mode, Signal};
 
@@ -231,38 +230,20 @@ impl Kernel for Uring {
         Ok((child, kind, peer))
     }
 
+    /// Connects at once, as on every other kernel: it takes no longer than to ask for it, and what becomes of it is told by
+    /// the socket.
     fn connect(&mut self, socket: Socket, to: &Address) -> io::Result<()> {
         let entry = self.entries.get_mut(socket).ok_or_else(stale)?;
-        match to {
-            _ if entry.writing.is_some() => {}
-            Address::Ip(to) => {
-                entry.connecting = None;
-                let request = Request::Connect { stream: entry.share(), to: SockAddr::from(*to) };
-                self.begin(socket, Direction::Write, request);
-            }
-            // Never waits, and could not be cancelled in the ring.
-            Address::Unix(_) => {
-                native::connect(entry.source.as_fd(), to)?;
-                entry.connected = true;
-                return Ok(());
-            }
-        }
-        Err(io::ErrorKind::WouldBlock.into())
+        native::connect(entry.source.as_fd(), to)?;
+        entry.connected = true;
+        Ok(())
     }
 
     fn connected(&mut self, socket: Socket) -> io::Result<()> {
         let entry = self.entries.get_mut(socket).ok_or_else(stale)?;
-        match entry.connecting.take() {
-            None => Err(io::ErrorKind::WouldBlock.into()),
-            Some(Ok(())) => {
-                entry.connected = true;
-                Ok(())
-            }
-            Some(Err(refused)) => {
-                native::forget_connecting(entry.source.as_fd());
-                Err(refused)
-            }
-        }
+        native::connected(entry.source.as_fd())?;
+        entry.connected = true;
+        Ok(())
     }
 
     fn recv(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> io::Result<usize> {
@@ -326,7 +307,11 @@ impl Kernel for Uring {
 
     fn select(&mut self, until: Option<Instant>, pool: &Pool, news: &mut News) -> io::Result<()> {
         self.refill(pool);
-        let timeout = until.map(|until| until.saturating_duration_since(self.clock()));
+        let timeout = match until {
+            // The end of an operation was waited for, and the bell was heard there.
+            _ if self.rung => Some(Duration::ZERO),
+            until => until.map(|until| until.saturating_duration_since(self.clock())),
+        };
         self.enter(timeout)?;
         self.settle_all(pool, news);
         self.feed(pool, news);
@@ -377,7 +362,7 @@ impl Kernel for Uring {
     }
 
     fn is_behind(&self) -> bool {
-        self.behind
+        self.behind || self.rung
     }
 }
 

@@ -1,6 +1,5 @@
 //! A socket as the ring's engine keeps it: its descriptor, and what is in flight for it.
 
-use std::io;
 use std::os::fd::AsFd;
 use std::rc::Rc;
 
@@ -19,8 +18,6 @@ pub(super) struct Entry {
     pub(super) writing: Option<Token>,
     /// It has a peer.
     pub(super) connected: bool,
-    /// How connecting has ended, until it is asked.
-    pub(super) connecting: Option<io::Result<()>>,
     /// The pass in which it was last seen to be empty.
     pub(super) dry_since: u64,
     /// Nothing more is begun on it.
@@ -35,7 +32,6 @@ impl Entry {
             reading: None,
             writing: None,
             connected,
-            connecting: None,
             dry_since: 0,
             recalled: false,
         }

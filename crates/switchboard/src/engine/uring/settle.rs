@@ -50,12 +50,6 @@ impl Uring {
                 };
                 news.sent.push_back(Sent { socket, parts, outcome });
             }
-            (Some(Request::Connect { .. }), outcome) => {
-                if let Some(entry) = self.entries.get_mut(socket) {
-                    entry.connecting = Some(outcome.map(drop));
-                    news.lamps.push_back(lamp(socket, Direction::Write));
-                }
-            }
             (Some(Request::Poll { .. }), outcome) => {
                 if !outcome.is_err_and(|error| is(&error, Errno::CANCELED)) {
                     news.lamps.push_back(lamp(socket, direction));

@@ -236,6 +236,22 @@ fn a_closed_connection_sends_its_end_at_once() {
     }
 }
 
+/// Closing a socket enters the ring, which hears whatever has happened; the next wait must not sleep over it.
+#[test]
+fn a_bell_that_is_heard_while_a_socket_is_closed_ends_the_next_wait() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, _peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    glance(&mut engine);
+    engine.cancel(ticket);
+    engine.bell().ring();
+    engine.close(socket, Close::Now);
+    assert!(engine.kernel().rung, "the bell was not heard, which proves nothing");
+    let begun = engine.clock();
+    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
+    assert!(engine.clock() - begun < DEADLINE / 2);
+}
+
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
 #[test]
 fn bells_and_timeouts_cost_no_system_call_of_their_own() {
