@@ -25,6 +25,7 @@ use crate::setup::Setup;
 use crate::token::Token;
 
 mod deadline;
+mod failure;
 mod fork;
 mod group;
 mod lent;
@@ -32,6 +33,9 @@ mod operation;
 mod probe;
 mod queues;
 mod refusal;
+#[cfg(test)]
+#[path = "ring/ring_tests.rs"]
+mod tests;
 
 use deadline::Deadline;
 use fork::Home;

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::BufRingEntry;
 
+use super::failure::failed;
 use super::queues::Queues;
 use super::refusal;
-use crate::error::{failed, refused};
+use crate::error::refused;
 
 pub(super) struct Group {
     descriptions: Mapping,

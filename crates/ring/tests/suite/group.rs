@@ -1,10 +1,12 @@
 //! The group of buffers: few for many, none lost, none needed without data.
 
 use std::io::Write;
+use std::time::Duration;
 
+use socket2::SockRef;
 use switchboard_ring::{Outcome, Request, Ring, Setup};
 
-use crate::common::{TestRing, arm, errno, is_here, pair, receive, received, ring, soon};
+use crate::common::{TestRing, arm, errno, is_here, pair, receive, received, ring, shared, soon, tcp_pair};
 
 #[test]
 fn g6_four_buffers_serve_a_hundred_clients() {
@@ -61,6 +63,23 @@ fn g12_a_multishot_receive_out_of_buffers_ends_and_goes_on_when_asked_again() {
     ring.provide(vec![0; 4]);
     ring.push(last.request.unwrap());
     assert_eq!(received(soon(&mut ring)), b"efgh");
+}
+
+#[test]
+fn g4_a_reset_keeps_no_buffer() {
+    for multishot in [false, true] {
+        let Some(mut ring) = ring(Setup::default()) else { return };
+        ring.provide(vec![0; 16]);
+        let (near, far) = tcp_pair();
+        let near = shared(near);
+        arm(&mut ring, receive(&near, multishot));
+        SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        let reply = soon(&mut ring);
+        assert_eq!(errno(&reply.outcome), Some(libc::ECONNRESET));
+        assert!(reply.request.is_some());
+        assert_eq!(ring.provided(), 1);
+    }
 }
 
 #[test]
