@@ -64,3 +64,15 @@ fn a_put_off_answer_is_the_one_that_counts() {
         assert!(kind.is_some() || matches!(outcome, Ok(Outcome::Sent { count: 5 })));
     }
 }
+
+#[test]
+fn a_dropped_ring_gives_its_registration_back() {
+    let Some((first, _)) = ring_and_receive() else { return };
+    let registers = first.queues.is_registered();
+    drop(first);
+    // More than a thread may have registered.
+    for _ in 0..50 {
+        let Some((ring, _)) = ring_and_receive() else { return };
+        assert_eq!(ring.queues.is_registered(), registers);
+    }
+}
