@@ -78,6 +78,12 @@ impl Group {
         self.slots.len() - self.free.len()
     }
 
+    /// How many descriptions were ever written.
+    #[cfg(test)]
+    pub(super) fn described(&self) -> u16 {
+        self.tail
+    }
+
     /// Hands a buffer to the kernel, or puts it aside until there is room. An empty one is of no use.
     #[inline]
     pub(super) fn provide(&mut self, mut buffer: Vec<u8>) {

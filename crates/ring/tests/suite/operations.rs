@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use switchboard_ring::{Outcome, PollEvents, Request, Setup};
 
 use crate::alone::alone;
-use crate::common::{SOON, arm, errno, now, pair, receive, received, ring, shared, soon, tcp_pair};
+use crate::common::{SOON, arm, errno, fillable, now, pair, receive, received, ring, shared, soon, tcp_pair};
 
 #[test]
 fn accept_tells_the_peer() {
@@ -80,6 +80,7 @@ fn receive_brings_bytes_in_a_buffer_of_the_group_and_then_the_end() {
     let reply = soon(&mut ring);
     assert!(matches!(reply.outcome, Ok(Outcome::Received { count: 0, .. })));
     assert_eq!(ring.provided(), 1, "the end of a stream takes no buffer");
+    assert_eq!(fillable(&mut ring), 1);
 }
 
 #[test]
