@@ -1,37 +1,8 @@
-//! Errors that say what, on what, and what to do, and still hold the system's own error.
+//! Errors of our own: they say what, on what, and what to do.
 
-use std::error::Error;
 use std::{fmt, io};
 
-/// An error of our own: `kind`, and the whole text.
+/// An error of this kind, with the whole text.
 pub(crate) fn refused(kind: io::ErrorKind, text: impl fmt::Display) -> io::Error {
     io::Error::new(kind, text.to_string())
-}
-
-/// The system's `cause`, with what was tried before it.
-pub(crate) fn failed(what: impl fmt::Display, cause: io::Error) -> io::Error {
-    failed_as(cause.kind(), what, cause)
-}
-
-/// The same, of another kind than the cause has.
-pub(crate) fn failed_as(kind: io::ErrorKind, what: impl fmt::Display, cause: io::Error) -> io::Error {
-    io::Error::new(kind, Failure { what: what.to_string(), cause })
-}
-
-#[derive(Debug)]
-struct Failure {
-    what: String,
-    cause: io::Error,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.what, self.cause)
-    }
-}
-
-impl Error for Failure {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.cause)
-    }
 }

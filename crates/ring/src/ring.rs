@@ -25,6 +25,7 @@ use crate::setup::Setup;
 use crate::token::Token;
 
 mod deadline;
+mod failure;
 mod fork;
 mod group;
 mod lent;
@@ -32,6 +33,9 @@ mod operation;
 mod probe;
 mod queues;
 mod refusal;
+#[cfg(test)]
+#[path = "ring/ring_tests.rs"]
+mod tests;
 
 use deadline::Deadline;
 use fork::Home;
@@ -135,7 +139,8 @@ impl<D: AsFd + 'static, B: AsRef<[u8]> + 'static> Ring<D, B> {
     /// open until then.
     pub fn cancel_all(&mut self, descriptor: BorrowedFd<'_>) {
         let whose = CancelBuilder::fd(Fd(descriptor.as_raw_fd())).all();
-        self.backlog.push_back(opcode::AsyncCancel2::new(whose).build().user_data(NOBODY));
+        let cancel = opcode::AsyncCancel2::new(whose).build();
+        self.backlog.push_back(cancel.flags(Flags::SKIP_SUCCESS).user_data(NOBODY));
     }
 
     /// Hands all that was pushed to the kernel, and sleeps until there is a reply or the timeout is over

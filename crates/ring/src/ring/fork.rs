@@ -10,7 +10,8 @@ use std::io;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::error::{failed, refused};
+use super::failure::failed;
+use crate::error::refused;
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
 

@@ -12,9 +12,10 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::types::BufRingEntry;
 
+use super::failure::failed;
 use super::queues::Queues;
 use super::refusal;
-use crate::error::{failed, refused};
+use crate::error::refused;
 
 pub(super) struct Group {
     descriptions: Mapping,
@@ -75,6 +76,12 @@ impl Group {
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
+    }
+
+    /// How many descriptions were ever written.
+    #[cfg(test)]
+    pub(super) fn described(&self) -> u16 {
+        self.tail
     }
 
     /// Hands a buffer to the kernel, or puts it aside until there is room. An empty one is of no use.

@@ -47,6 +47,11 @@ impl Queues {
         self.deferred
     }
 
+    /// Whether the kernel is spared looking up the ring's descriptor.
+    pub(super) fn is_registered(&self) -> bool {
+        self.flags.contains(EnterFlags::REGISTERED_RING)
+    }
+
     /// Whether accept(2) may be told to wait first: Linux 6.10, which brought bundles, too.
     pub(super) fn accept_waits_first(&self) -> bool {
         self.ring.params().is_feature_recvsend_bundle()
@@ -147,7 +152,7 @@ impl Queues {
 impl Drop for Queues {
     /// A registered ring would outlive its descriptor.
     fn drop(&mut self) {
-        if self.flags.contains(EnterFlags::REGISTERED_RING) {
+        if self.is_registered() {
             let mut update = RingUpdate { offset: self.number.cast_unsigned(), reserved: 0, data: 0 };
             self.register(UNREGISTER_RING_FDS, &mut update);
         }

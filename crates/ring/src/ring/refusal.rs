@@ -2,7 +2,8 @@
 
 use std::io;
 
-use crate::error::{failed, failed_as, refused};
+use super::failure::{failed, failed_as};
+use crate::error::refused;
 
 /// An error of setting up or entering a ring, told with its likely reason. What is missing here has the
 /// kind `Unsupported`, what is forbidden `PermissionDenied`.

@@ -1,6 +1,6 @@
 //! What the tests share: a ring or a reason why not, connected pairs, and waiting with a deadline.
 
-use std::io;
+use std::io::{self, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -108,4 +108,22 @@ pub(crate) fn pair() -> (Shared, UnixStream) {
 /// How many descriptors this process has open.
 pub(crate) fn descriptors() -> usize {
     std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+/// How many buffers the kernel can really fill: those it is out of are missed only when they are needed.
+pub(crate) fn fillable(ring: &mut TestRing) -> usize {
+    let (near, mut far) = pair();
+    let mut buffers = Vec::new();
+    loop {
+        far.write_all(b"x").unwrap();
+        ring.push(receive(&near, false));
+        match soon(ring).outcome {
+            Ok(Outcome::Received { buffer, .. }) => buffers.push(buffer),
+            Err(error) if error.raw_os_error() == Some(libc::ENOBUFS) => break,
+            outcome => panic!("{outcome:?}"),
+        }
+    }
+    let count = buffers.len();
+    buffers.into_iter().for_each(|buffer| ring.provide(buffer));
+    count
 }

@@ -60,6 +60,7 @@ fn waiting_for_ever_or_nearly_so_ends_with_a_reply() {
         ring.provide(vec![0; 8]);
         let (near, mut far) = pair();
         arm(&mut ring, receive(&near, false));
+        let before = ring.counts().enters;
         let writer = thread::spawn(move || {
             thread::sleep(Duration::from_millis(20));
             far.write_all(b"x").unwrap();
@@ -67,6 +68,7 @@ fn waiting_for_ever_or_nearly_so_ends_with_a_reply() {
         });
         ring.enter(timeout).unwrap();
         assert_eq!(received(ring.reply().expect("it came back without a reply")), b"x");
+        assert_eq!(ring.counts().enters - before, 1, "it did not sleep");
         writer.join().unwrap();
     }
 }

@@ -1,10 +1,15 @@
 //! The group of buffers: few for many, none lost, none needed without data.
 
 use std::io::Write;
+use std::os::fd::AsFd;
+use std::time::Duration;
 
+use socket2::SockRef;
 use switchboard_ring::{Outcome, Request, Ring, Setup};
 
-use crate::common::{TestRing, arm, errno, is_here, pair, receive, received, ring, soon};
+use crate::common::{
+    TestRing, arm, errno, fillable, is_here, pair, receive, received, ring, shared, soon, tcp_pair,
+};
 
 #[test]
 fn g6_four_buffers_serve_a_hundred_clients() {
@@ -41,7 +46,11 @@ fn g6_four_buffers_serve_a_hundred_clients() {
         let expected: Vec<u8> = (0..20).flat_map(|round| [round; 3]).collect();
         assert!(came.iter().all(|bytes| *bytes == expected));
         assert!(without > 0, "there were buffers enough: nothing was tested");
-        assert_eq!(ring.provided(), 4);
+        pairs.iter().for_each(|(near, _)| ring.cancel_all(near.as_fd()));
+        while ring.in_flight() > 0 {
+            soon(&mut ring);
+        }
+        assert_eq!((ring.provided(), fillable(&mut ring)), (4, 4));
     }
 }
 
@@ -61,6 +70,23 @@ fn g12_a_multishot_receive_out_of_buffers_ends_and_goes_on_when_asked_again() {
     ring.provide(vec![0; 4]);
     ring.push(last.request.unwrap());
     assert_eq!(received(soon(&mut ring)), b"efgh");
+}
+
+#[test]
+fn g4_a_reset_keeps_no_buffer() {
+    for multishot in [false, true] {
+        let Some(mut ring) = ring(Setup::default()) else { return };
+        ring.provide(vec![0; 16]);
+        let (near, far) = tcp_pair();
+        let near = shared(near);
+        arm(&mut ring, receive(&near, multishot));
+        SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        let reply = soon(&mut ring);
+        assert_eq!(errno(&reply.outcome), Some(libc::ECONNRESET));
+        assert!(reply.request.is_some());
+        assert_eq!((ring.provided(), fillable(&mut ring)), (1, 1));
+    }
 }
 
 #[test]

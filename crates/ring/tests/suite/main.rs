@@ -3,8 +3,8 @@
 //! Where io_uring is refused, every test is printed as skipped; with `io_uring` in SWITCHBOARD_REQUIRE,
 //! that fails. No test sleeps and hopes: each waits for what it expects, with a deadline. Tests that
 //! concern the whole process (fork, filters, faults, descriptors) run in a process of their own.
-#![expect(clippy::disallowed_methods, reason = "tests start threads and look at the clock themselves")]
 #![cfg(target_os = "linux")]
+#![expect(clippy::disallowed_methods, reason = "tests start threads and look at the clock themselves")]
 
 mod alone;
 mod cancelling;

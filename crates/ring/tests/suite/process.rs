@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use switchboard_ring::{Outcome, Request, Setup};
 
 use crate::alone::alone;
-use crate::common::{Shared, TestRing, arm, is_here, now, pair, receive, received, ring, shared, soon};
+use crate::common::{
+    Shared, TestRing, arm, errno, is_here, now, pair, receive, received, ring, shared, soon,
+};
 
 /// Runs `child` in a forked process and fails with the number it answers, unless that is 0.
 fn in_forked_child(child: impl FnOnce() -> i32) {
@@ -86,6 +88,16 @@ fn a6_a_forked_child_gets_errors_and_the_parent_goes_on_undisturbed() {
             assert_eq!(accepted.peer_addr().unwrap(), far.local_addr().unwrap());
         }
         assert!(now(parents).is_empty(), "the child's doings came to the parent");
+        // All that the parent provided, and nothing that the child did.
+        far.write_all(&[1; 5 * 16]).unwrap();
+        let buffers: Vec<_> = (0..4).map(|_| received(soon(parents))).collect();
+        assert!(buffers.iter().all(|buffer| *buffer == [1; 16]));
+        let without = soon(parents);
+        assert_eq!((errno(&without.outcome), without.token), (Some(libc::ENOBUFS), token));
+        buffers.into_iter().for_each(|buffer| parents.provide(buffer));
+        let token = parents.push(without.request.unwrap());
+        let Ok(Outcome::Received { buffer, count: 16, .. }) = soon(parents).outcome else { panic!() };
+        parents.provide(buffer);
         for round in 0..100_u8 {
             far.write_all(&[round; 9]).unwrap();
             let reply = soon(parents);
