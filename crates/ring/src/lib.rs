@@ -8,6 +8,7 @@
 
 mod counts;
 mod error;
+mod features;
 mod poll_events;
 mod reply;
 mod request;
@@ -39,6 +40,7 @@ mod ring;
 mod ring;
 
 pub use counts::Counts;
+pub use features::Features;
 pub use poll_events::PollEvents;
 pub use reply::{Outcome, Reply};
 pub use request::Request;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::counts::Counts;
 use crate::error::refused;
+use crate::features::Features;
 use crate::reply::Reply;
 use crate::request::Request;
 use crate::setup::Setup;
@@ -100,7 +101,7 @@ impl<D: AsFd + 'static, B: AsRef<[u8]> + 'static> Ring<D, B> {
 /// # Errors
 ///
 /// `Unsupported`.
-pub fn probe() -> io::Result<()> {
+pub fn probe() -> io::Result<Features> {
     Err(missing())
 }
 

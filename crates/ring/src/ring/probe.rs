@@ -6,33 +6,45 @@
 use std::io::{self, Write};
 use std::os::unix::net::UnixStream;
 use std::sync::OnceLock;
+use std::thread;
 use std::time::Duration;
 
 use super::Ring;
 use super::deadline::Deadline;
 use crate::error::refused;
+use crate::features::Features;
 use crate::reply::{Outcome, Reply};
 use crate::request::Request;
 use crate::setup::Setup;
 
-/// Whether a [`Ring`] works here.
+/// Whether a [`Ring`] works here, and with which comforts.
 ///
 /// The first call does real work with a small one: a receive into a buffer of the group, a cancellation,
-/// a wait with a timeout. It takes about a millisecond. The answer is remembered for the process.
+/// a wait with a timeout. It takes about a millisecond, on a thread of its own: when a ring is gone, the
+/// kernel interrupts the thread that had it once more (EINTR), which is no way to thank for a question.
+/// The answer is remembered for the process.
 ///
 /// # Errors
 ///
 /// What refused, and the likely reason: `PermissionDenied` if it is forbidden, `Unsupported` if it is not
 /// there or too old.
-pub fn probe() -> io::Result<()> {
-    static ANSWER: OnceLock<Result<(), (io::ErrorKind, String)>> = OnceLock::new();
-    let answer = ANSWER.get_or_init(|| work().map_err(|error| (error.kind(), error.to_string())));
+pub fn probe() -> io::Result<Features> {
+    static ANSWER: OnceLock<Result<Features, (io::ErrorKind, String)>> = OnceLock::new();
+    let answer = ANSWER.get_or_init(|| apart().map_err(|error| (error.kind(), error.to_string())));
     answer.clone().map_err(|(kind, text)| refused(kind, text))
+}
+
+fn apart() -> io::Result<Features> {
+    let thread = thread::Builder::new().name("switchboard-probe".into());
+    #[expect(clippy::disallowed_methods, reason = "a ring on its own has no engine to ask for a thread")]
+    let probing = thread.spawn(work)?;
+    let died = |_| refused(io::ErrorKind::Unsupported, "the probe of io_uring panicked");
+    probing.join().map_err(died)?
 }
 
 type Small = Ring<UnixStream, Vec<u8>>;
 
-fn work() -> io::Result<()> {
+fn work() -> io::Result<Features> {
     let mut ring = Small::new(Setup { entries: 8, buffers: 2 })?;
     ring.provide(vec![0; 16]);
     let (near, mut far) = UnixStream::pair()?;
@@ -63,7 +75,9 @@ fn work() -> io::Result<()> {
     }
     ring.cancel(token);
     match soon(&mut ring)?.outcome {
-        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => Ok(()),
+        Err(error) if error.raw_os_error() == Some(libc::ECANCELED) => {
+            Ok(Features { is_deferred: ring.is_deferred() })
+        }
         outcome => Err(strange("a cancelled receive", outcome)),
     }
 }

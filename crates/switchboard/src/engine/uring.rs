@@ -67,8 +67,7 @@ impl Uring {
 
     /// Whether [`new`](Self::new) would work in this process, found out by doing real work.
     pub(super) fn probe() -> io::Result<()> {
-        switchboard_ring::probe()?;
-        Self::new().map(drop)
+        if switchboard_ring::probe()?.is_deferred { Ok(()) } else { Err(too_old()) }
     }
 
     fn with_buffers(buffers: usize, most_buffers: usize) -> io::Result<Self> {
@@ -364,6 +363,11 @@ impl Kernel for Uring {
     fn is_behind(&self) -> bool {
         self.behind || self.rung
     }
+}
+
+fn too_old() -> io::Error {
+    let message = "this kernel completes operations outside of io_uring_enter; Linux 6.1 or later is needed";
+    io::Error::new(io::ErrorKind::Unsupported, message)
 }
 
 fn watch_bell(bell: &selector::Bell) -> Request<Rc<dyn AsFd>, Lease> {
