@@ -76,6 +76,35 @@ fn g5_a_ring_dropped_with_pending_connects_accepts_and_polls_takes_them_back() {
 }
 
 #[test]
+fn e16_a_port_is_free_as_soon_as_the_ring_that_listened_on_it_is_gone() {
+    for round in 0..100 {
+        let Some(mut ring) = ring(Setup { entries: 8, buffers: 1 }) else { return };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let multishot = round % 2 == 0;
+        arm(&mut ring, Request::Accept { listener: shared(listener), multishot, poll_first: false });
+        assert!(TcpListener::bind(address).is_err());
+        drop(ring);
+        TcpListener::bind(address).expect("the kernel still has the listener");
+    }
+}
+
+#[test]
+fn e16_a_port_is_free_as_soon_as_its_last_reply_is_dropped() {
+    for round in 0..100 {
+        let Some(mut ring) = ring(Setup { entries: 8, buffers: 1 }) else { return };
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let multishot = round % 2 == 0;
+        let accept = Request::Accept { listener: shared(listener), multishot, poll_first: false };
+        let token = arm(&mut ring, accept);
+        ring.cancel(token);
+        drop(crate::common::soon(&mut ring));
+        TcpListener::bind(address).expect("the kernel still has the listener");
+    }
+}
+
+#[test]
 fn what_never_left_the_backlog_never_happens() {
     let Some(mut ring) = ring(Setup::default()) else { return };
     let (near, mut far) = pair();
