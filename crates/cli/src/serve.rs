@@ -13,6 +13,7 @@ pub(crate) mod idle;
 pub(crate) mod ledger;
 pub(crate) mod listen;
 pub(crate) mod options;
+mod predecessor;
 pub(crate) mod reception;
 pub(crate) mod report;
 mod socket_file;

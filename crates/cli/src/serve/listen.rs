@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use switchboard::engine::{Address, Listen, UnixName};
 use switchboard::net::{Listener, Target, UdpSocket};
 
+use super::predecessor::outlive;
 use super::socket_file::{SocketFile, make_room};
 use crate::error::{Error, is_out_of_descriptors, reason};
 
@@ -68,7 +69,10 @@ async fn open_one<S>(target: &Target, open: impl AsyncFn(Address) -> io::Result<
     })?;
     let mut refusal = None;
     for address in addresses {
-        match open(address.clone()).await {
+        let is_in_use = |answer: &io::Result<S>| {
+            answer.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+        };
+        match outlive(async || open(address.clone()).await, is_in_use).await {
             Ok(socket) => return Ok(socket),
             // A host's addresses need not all be here; what hinders the one that is tells more.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable && refusal.is_some() => {}

@@ -12,6 +12,7 @@ use std::time::Duration;
 use switchboard::net::UnixStream;
 use switchboard::timeout;
 
+use super::predecessor::outlive;
 use crate::error::{Error, reason};
 
 /// The file of a socket that we listen on. Removed when this is dropped, if it is still the same.
@@ -65,7 +66,8 @@ pub(crate) async fn make_room(path: &Path) -> Result<(), Error> {
     if !found.file_type().is_socket() {
         return refuse("a file is there that is no socket; remove it, or choose another path with --listen");
     }
-    match timeout(PATIENCE, UnixStream::connect(path)).await {
+    let connect = async || timeout(PATIENCE, UnixStream::connect(path)).await;
+    match outlive(connect, |answer| matches!(answer, Ok(Ok(_)))).await {
         Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {}
         Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Ok(Ok(_)) | Err(_) => return refuse(IN_USE),

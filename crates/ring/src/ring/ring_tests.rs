@@ -15,7 +15,7 @@ type TestRing = Ring<UnixStream, Vec<u8>>;
 fn ring_and_receive() -> Option<(TestRing, Operation<UnixStream, Vec<u8>>)> {
     if let Err(error) = probe() {
         let required = std::env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name == "io_uring"), "io_uring is required: {error}");
+        assert!(!required.split(',').any(|name| name == "uring"), "uring is required: {error}");
         println!("skipped: {error}");
         return None;
     }

@@ -39,7 +39,7 @@ pub(crate) fn is_here() -> bool {
     let answer = probe();
     if let Err(error) = &answer {
         let required = std::env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
-        assert!(!required.split(',').any(|name| name == "io_uring"), "io_uring is required: {error}");
+        assert!(!required.split(',').any(|name| name == "uring"), "uring is required: {error}");
         println!("skipped: {error}");
     }
     answer.is_ok()

@@ -1,6 +1,6 @@
 //! The ring as its callers see it, on the kernel this runs on.
 //!
-//! Where io_uring is refused, every test is printed as skipped; with `io_uring` in SWITCHBOARD_REQUIRE,
+//! Where io_uring is refused, every test is printed as skipped; with `uring` in SWITCHBOARD_REQUIRE,
 //! that fails. No test sleeps and hopes: each waits for what it expects, with a deadline. Tests that
 //! concern the whole process (fork, filters, faults, descriptors) run in a process of their own.
 #![cfg(target_os = "linux")]
