@@ -130,8 +130,12 @@ fn a_deadline_bounds_the_looking_up_of_the_host(network: &Network) {
     network.block_on(async {
         let error = TcpStream::connect_timeout("localhost:1", Duration::ZERO).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        let said = "cannot connect to localhost:1 within 0ns: its addresses are not known yet";
-        assert_eq!(error.to_string(), said);
+        // A real helper may be fast enough to know them within no time.
+        let in_time = ["its addresses are not known yet", "127.0.0.1:1: no answer", "[::1]:1: no answer"];
+        let expected = if network.is_real() { &in_time[..] } else { &in_time[..1] };
+        let said = error.to_string();
+        let reason = said.strip_prefix("cannot connect to localhost:1 within 0ns: ");
+        assert!(reason.is_some_and(|reason| expected.contains(&reason)), "{said}");
     });
 }
 
