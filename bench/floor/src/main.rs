@@ -33,7 +33,7 @@ const LISTENER: u64 = u64::MAX;
 const EDGES: EventFlags =
     EventFlags::IN.union(EventFlags::OUT).union(EventFlags::RDHUP).union(EventFlags::ET);
 
-fn main() -> io::Result<()> {
+pub fn main() -> io::Result<()> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     listener.set_nonblocking(true)?;
     writeln!(io::stdout(), "listening on {} (tcp, echo, the floor)", listener.local_addr()?)?;
