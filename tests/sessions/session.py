@@ -26,6 +26,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 PATIENCE = 20.0  # seconds for what takes milliseconds on a quiet machine
 GRACE = 2.0  # seconds the server may take to finish what is in flight
 SLACK = 2.0  # seconds a busy machine may add to that
+MOST_LINES = 100  # of a server's log that are shown when a story fails
 SKIPPED = 77  # exit code of a story that cannot run here
 
 
@@ -84,7 +85,9 @@ class Server:
         finally:
             self.kill()
             if kind is not None:
-                print(f"the server's log:\n{self.log()}", file=sys.stderr)
+                lines = self.log().splitlines()
+                print(f"the server's log, {len(lines)} lines, the last of which are:", file=sys.stderr)
+                print(*lines[-MOST_LINES:], sep="\n", file=sys.stderr)
 
     def readiness_line(self):
         line = b""
