@@ -34,7 +34,7 @@ pub enum Outcome {
         descriptor: OwnedFd,
         /// Whose it is. `None` with multishot.
         peer: Option<SockAddr>,
-        /// The kernel says that more are waiting.
+        /// The kernel says that more are waiting, or does not say (it does of TCP, since Linux 6.10).
         more: bool,
     },
     /// Bytes, or the end of the stream.

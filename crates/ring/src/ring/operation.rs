@@ -24,6 +24,8 @@ pub(super) struct Operation<D, B> {
     lent: Lent,
     /// What a zero-copy send answered; the reply waits until the network is done with the parts.
     sent: Option<i32>,
+    /// The kernel says of accepted TCP connections whether more are waiting.
+    tells_more: bool,
 }
 
 impl<D: AsFd, B: AsRef<[u8]>> Operation<D, B> {
@@ -56,7 +58,7 @@ impl<D: AsFd, B: AsRef<[u8]>> Operation<D, B> {
                 (poll.build(), Lent::Nothing)
             }
         };
-        (Self { request, lent, sent: None }, entry)
+        (Self { request, lent, sent: None, tells_more: accept_waits_first }, entry)
     }
 }
 
@@ -93,7 +95,8 @@ impl<D, B> Operation<D, B> {
                     Lent::Address(address) => address.pop().map(Address::into_address),
                     _ => None,
                 };
-                Outcome::Accepted { descriptor, peer, more }
+                let is_ip = peer.as_ref().is_some_and(|peer| peer.as_socket().is_some());
+                Outcome::Accepted { descriptor, peer, more: more || !(is_ip && self.tells_more) }
             }
             Request::Receive { .. } => {
                 let buffer = picked.and_then(|number| {

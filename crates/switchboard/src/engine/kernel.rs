@@ -35,7 +35,8 @@ pub(super) trait Kernel {
     /// Forgets it and hands its descriptor out.
     fn release(&mut self, socket: Socket) -> io::Result<Descriptor>;
 
-    fn accept(&mut self, socket: Socket) -> io::Result<(Socket, Kind, Address)>;
+    /// Takes the next connection. Only if it has to be certain is a queue asked that was seen to be empty since the last `select`.
+    fn accept(&mut self, socket: Socket, certain: bool) -> io::Result<(Socket, Kind, Address)>;
     /// Begins to connect. `WouldBlock` when it is under way.
     fn connect(&mut self, socket: Socket, to: &Address) -> io::Result<()>;
     /// How the connecting ended. `WouldBlock` when it is still under way.

@@ -194,6 +194,7 @@ impl<K: Kernel> Lanes<K> {
             return false;
         }
         slot.read_dry = false;
+        slot.look_again = true;
         self.progress(socket, Direction::Read);
         !self.sockets.slots[socket].read.waiting.is_empty()
     }

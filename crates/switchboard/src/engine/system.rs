@@ -136,7 +136,7 @@ impl Kernel for System {
         Ok(self.selector.unregister(socket.into())?.into())
     }
 
-    fn accept(&mut self, socket: Socket) -> io::Result<(Socket, Kind, Address)> {
+    fn accept(&mut self, socket: Socket, _: bool) -> io::Result<(Socket, Kind, Address)> {
         self.check_room(socket)?;
         let (child, peer) = native::accept(self.fd(socket)?)?;
         let (child, kind) = self.adopt(Source::Owned(child), Nature::stream(&peer))?;

@@ -16,6 +16,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, IoSlice};
+use std::mem;
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
@@ -54,6 +55,8 @@ pub(super) struct Uring {
     bell: selector::Bell,
     bell_watch: Token,
     rung: bool,
+    /// The last wait has brought something, which the next one that must not sleep leaves time for: one enter less.
+    brought: bool,
     signals: Vec<Signal>,
     helpers: Helpers,
     random: u64,
@@ -96,6 +99,7 @@ impl Uring {
             bell,
             bell_watch,
             rung: false,
+            brought: false,
             signals: Vec::new(),
             helpers: Helpers::new(Bell::new(move || helpers_bell.ring())),
             random,
@@ -127,15 +131,14 @@ impl Uring {
             return;
         }
         let descriptor = entry.share();
+        let poll_first = entry.dry_since == self.pass;
         let request = match (direction, entry.role) {
             (Direction::Read, Role::Listener) => {
-                Request::Accept { listener: descriptor, multishot: false, poll_first: false }
+                Request::Accept { listener: descriptor, multishot: false, poll_first }
             }
-            (Direction::Read, Role::Stream) if entry.connected => Request::Receive {
-                stream: descriptor,
-                multishot: false,
-                poll_first: entry.dry_since == self.pass,
-            },
+            (Direction::Read, Role::Stream) if entry.connected => {
+                Request::Receive { stream: descriptor, multishot: false, poll_first }
+            }
             (Direction::Read, _) => Request::Poll { descriptor, events: PollEvents::READ, multishot: false },
             (Direction::Write, _) => {
                 Request::Poll { descriptor, events: PollEvents::WRITE, multishot: false }
@@ -223,8 +226,17 @@ impl Kernel for Uring {
     }
 
     /// Asks the queue itself: what the ring accepts it accepts in an enter, so nothing is overtaken.
-    fn accept(&mut self, socket: Socket) -> io::Result<(Socket, Kind, Address)> {
-        let (child, peer) = native::accept(self.fd(socket)?)?;
+    fn accept(&mut self, socket: Socket, certain: bool) -> io::Result<(Socket, Kind, Address)> {
+        let pass = self.pass;
+        let entry = self.entries.get_mut(socket).ok_or_else(stale)?;
+        if !certain && entry.dry_since == pass {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let answer = native::accept(entry.source.as_fd());
+        if answer.as_ref().is_err_and(would_block) {
+            entry.dry_since = pass;
+        }
+        let (child, peer) = answer?;
         let (child, kind) = self.adopt(Source::Owned(child), Nature::stream(&peer), true);
         Ok((child, kind, peer))
     }
@@ -311,9 +323,13 @@ impl Kernel for Uring {
             _ if self.rung => Some(Duration::ZERO),
             until => until.map(|until| until.saturating_duration_since(self.clock())),
         };
+        if timeout == Some(Duration::ZERO) && mem::take(&mut self.brought) {
+            return Ok(());
+        }
         self.enter(timeout)?;
         self.settle_all(pool, news);
         self.feed(pool, news);
+        self.brought = !(news.arrivals.is_empty() && news.sent.is_empty()) && !self.rung;
         if self.rung {
             self.rung = false;
             self.answer_bell(news);

@@ -71,7 +71,7 @@ impl<K: Kernel> Sockets<K> {
     }
 
     fn accept(&mut self, socket: Socket, wait: bool) -> Attempt {
-        match self.kernel.accept(socket) {
+        match self.kernel.accept(socket, !wait || std::mem::take(&mut self.slots[socket].look_again)) {
             Ok((child, kind, peer)) => {
                 self.slots.insert(child, Slot::new(kind, true));
                 Some(Ok(Done::Accepted { socket: child, peer }))

@@ -21,6 +21,8 @@ pub(super) struct Slot {
     /// Known to be answered by `WouldBlock` until the next lamp. Only ever true on an edge that is watched.
     pub(super) read_dry: bool,
     pub(super) write_dry: bool,
+    /// The next attempt is to find out for certain.
+    pub(super) look_again: bool,
     /// What the kernel was asked to tell; nothing until an operation has to wait.
     pub(super) armed: Interest,
     /// In the list of those to be armed before the next sleep.
@@ -64,6 +66,7 @@ impl Slot {
             write: Lane::default(),
             read_dry: false,
             write_dry: false,
+            look_again: false,
             armed: Interest::NONE,
             to_arm: false,
             odd: false,

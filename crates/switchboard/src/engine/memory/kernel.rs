@@ -170,7 +170,7 @@ impl Kernel for Memory {
         Ok(Descriptor::Simulated(Box::new(Loose { id: Some(id), lost: Arc::clone(&world.lost) })))
     }
 
-    fn accept(&mut self, socket: Socket) -> io::Result<(Socket, Kind, Address)> {
+    fn accept(&mut self, socket: Socket, _: bool) -> io::Result<(Socket, Kind, Address)> {
         let (mut world, id) = self.at(socket)?;
         let (child, peer) = world.accept(id)?;
         drop(world);

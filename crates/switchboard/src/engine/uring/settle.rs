@@ -58,7 +58,10 @@ impl Uring {
             (_, Ok(Outcome::Received { buffer, count, more })) => {
                 self.receive(socket, pool.adopt(buffer, count), more, news);
             }
-            (_, Ok(Outcome::Accepted { descriptor, peer, .. })) => {
+            (_, Ok(Outcome::Accepted { descriptor, peer, more })) => {
+                if !more && let Some(entry) = self.entries.get_mut(socket) {
+                    entry.dry_since = self.pass;
+                }
                 let peer = peer.as_ref().map_or(Address::Unix(UnixName::Unnamed), names::from_system);
                 let nature = Nature::stream(&peer);
                 let (child, kind) = self.adopt(Source::Owned(descriptor), nature, true);
