@@ -61,8 +61,8 @@ pub enum Request<D, B> {
     Connect {
         /// The fresh socket.
         stream: D,
-        /// Where to.
-        to: SockAddr,
+        /// Where to. Boxed, since all requests are as large as the largest.
+        to: Box<SockAddr>,
     },
     /// Waits until the descriptor is ready for any of these, or with `multishot` tells at every edge
     /// until the final reply.

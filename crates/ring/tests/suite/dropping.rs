@@ -54,7 +54,7 @@ fn g5_a_ring_dropped_with_pending_connects_accepts_and_polls_takes_them_back() {
     for _ in 0..4 {
         let stream = shared(Socket::new(Domain::IPV4, Type::STREAM, None).unwrap());
         streams.push(Rc::downgrade(&stream.0));
-        ring.push(Request::Connect { stream, to: to.clone() });
+        ring.push(Request::Connect { stream, to: Box::new(to.clone()) });
     }
     let (near, _far) = pair();
     streams.push(Rc::downgrade(&near.0));

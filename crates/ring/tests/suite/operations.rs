@@ -178,14 +178,14 @@ fn connect_reaches_a_listener_and_is_refused_without_one() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let to = SockAddr::from(listener.local_addr().unwrap());
     let stream = || shared(Socket::new(Domain::IPV4, Type::STREAM, None).unwrap());
-    ring.push(Request::Connect { stream: stream(), to: to.clone() });
+    ring.push(Request::Connect { stream: stream(), to: Box::new(to.clone()) });
     let reply = soon(&mut ring);
     assert!(matches!(reply.outcome, Ok(Outcome::Connected)), "{reply:?}");
     let Some(Request::Connect { stream: near, to: back }) = reply.request else { panic!() };
     assert_eq!(back.as_socket(), to.as_socket());
     listener.accept().unwrap();
     drop((near, listener));
-    ring.push(Request::Connect { stream: stream(), to });
+    ring.push(Request::Connect { stream: stream(), to: Box::new(to) });
     assert_eq!(errno(&soon(&mut ring).outcome), Some(libc::ECONNREFUSED));
 }
 
