@@ -329,7 +329,7 @@ impl Kernel for Uring {
         self.enter(timeout)?;
         self.settle_all(pool, news);
         self.feed(pool, news);
-        self.brought = !(news.arrivals.is_empty() && news.sent.is_empty()) && !self.rung;
+        self.brought = !(self.rung || news.arrivals.is_empty() && news.sent.is_empty());
         if self.rung {
             self.rung = false;
             self.answer_bell(news);
