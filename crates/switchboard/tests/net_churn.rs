@@ -9,6 +9,7 @@ mod network;
 use std::fs;
 use std::time::Duration;
 
+use network::resident::resident;
 use network::streams::{block_on, given_up};
 use network::{Network, real};
 use switchboard::net::{Listener, Stream};
@@ -35,10 +36,10 @@ fn churn(network: &Network, at: &str, times: usize) {
     });
     let warm_up = times / 10;
     converse(&event_loop, &listener, &to, warm_up);
-    let before = (descriptors(), memory());
+    let before = (descriptors(), resident());
     converse(&event_loop, &listener, &to, times - warm_up);
     assert_eq!(descriptors(), before.0, "descriptors on {}", network.name());
-    let grown = memory().saturating_sub(before.1);
+    let grown = resident().saturating_sub(before.1);
     assert!(grown < 2 << 20, "{grown} bytes more on {}", network.name());
     assert_eq!(event_loop.engine().pool().lent(), 0);
 }
@@ -89,11 +90,4 @@ fn converse(event_loop: &EventLoop, listener: &Listener, to: &Address, times: us
 fn descriptors() -> usize {
     let folder = ["/proc/self/fd", "/dev/fd"].into_iter().find_map(|path| fs::read_dir(path).ok());
     folder.expect("a folder that lists descriptors").count()
-}
-
-/// How much memory this process has, bytes; 0 where nobody tells.
-fn memory() -> usize {
-    let Ok(statm) = fs::read_to_string("/proc/self/statm") else { return 0 };
-    let resident = statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok());
-    resident.unwrap_or(0) * rustix::param::page_size()
 }

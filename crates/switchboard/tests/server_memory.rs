@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use std::{fs, os, process};
 
 use network::Network;
+use network::resident::resident;
 use service::{
     DEADLINE, Switch, assert_ends, beside, bind, connect, echo, exchange, exchange_with, real_now, tell,
     tell_on,
@@ -26,12 +27,6 @@ use switchboard::{sleep, spawn};
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Memory of this process, bytes (proc_pid_statm(5)); none where there is no `/proc`.
-fn memory() -> usize {
-    let pages = fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    pages.split(' ').nth(1).and_then(|resident| resident.parse::<usize>().ok()).unwrap_or_default() * 4096
 }
 
 fn descriptors() -> usize {
@@ -50,7 +45,7 @@ fn f2_a_sender_that_never_reads_fills_no_memory_and_holds_nobody_up() {
             let over = Switch::default();
             let serving = spawn(server.grace(Duration::ZERO).until(over.thrown()).serve(echo));
             exchange(&mut TcpStream::connect(address).await?, &[1; 100_000]).await?;
-            let before = memory();
+            let before = resident();
             let greedy: Vec<_> = (0..10)
                 .map(|_| {
                     beside(move || {
@@ -70,7 +65,7 @@ fn f2_a_sender_that_never_reads_fills_no_memory_and_holds_nobody_up() {
             while !greedy.iter().all(std::thread::JoinHandle::is_finished) {
                 sleep(Duration::from_millis(5)).await;
             }
-            let grown = memory().saturating_sub(before);
+            let grown = resident().saturating_sub(before);
             let lent = event_loop.engine().pool().lent();
             let greedy: Vec<_> = greedy.into_iter().map(|client| client.join().unwrap()).collect();
             assert!(greedy.iter().all(|(_, sent)| *sent < 1024), "somebody took 64 MiB that nobody read");
@@ -108,7 +103,7 @@ fn a_slow_reader_gets_all_and_fills_no_memory() {
             let over = Switch::default();
             let serving = spawn(server.until(over.thrown()).serve(echo));
             exchange(&mut TcpStream::connect(address).await?, &[1; 100_000]).await?;
-            let before = memory();
+            let before = resident();
             let client = beside(move || {
                 let mut stream = connect(address);
                 let mut writer = stream.try_clone().unwrap();
@@ -129,7 +124,7 @@ fn a_slow_reader_gets_all_and_fills_no_memory() {
             });
             let mut most = 0;
             while !client.is_finished() {
-                most = most.max(memory());
+                most = most.max(resident());
                 sleep(Duration::from_millis(5)).await;
             }
             over.throw();
@@ -167,10 +162,10 @@ fn a_hundred_thousand_connections_leave_nothing_behind() {
         let serving = spawn(server.until(over.thrown()).serve(echo));
         warm.thrown().await;
         sleep(Duration::from_millis(20)).await;
-        let before = (memory(), descriptors());
+        let before = (resident(), descriptors());
         cold.throw();
         let receipt = serving.await?;
-        let after = (memory(), descriptors());
+        let after = (resident(), descriptors());
         clients.join().unwrap();
         assert!(
             after.1 < before.1,
@@ -235,13 +230,13 @@ fn a_hundred_thousand_connections_in_memory_leave_nothing_behind() {
         };
         connect_and_close(WARM).await?;
         sleep(Duration::from_secs(3)).await;
-        let before = memory();
+        let before = resident();
         // Closes are remembered for as long as they may take, and here all of them take no time.
         for _ in 0..MANY / WARM - 1 {
             connect_and_close(WARM).await?;
             sleep(Duration::from_secs(3)).await;
         }
-        let after = memory();
+        let after = resident();
         assert!(after < before + (2 << 20), "memory: {} KiB before, {} after", before >> 10, after >> 10);
         over.throw();
         serving.await

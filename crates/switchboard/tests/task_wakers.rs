@@ -195,6 +195,7 @@ fn c8_a_waker_may_use_the_loop_when_it_is_cloned_woken_and_dropped(network: &Net
     let shared: Arc<Mutex<Option<Task<()>>>> = Arc::default();
     let own = Arc::clone(&shared);
     let looked = Arc::new(AtomicUsize::new(0));
+    let mut looker = None;
     let main = poll_fn(|_| {
         // Each is polled with two wakers: the first is dropped for the second, within our code.
         let mut long: Pin<Box<Sleep>> = Box::pin(sleep(Duration::from_secs(3600)));
@@ -208,7 +209,7 @@ fn c8_a_waker_may_use_the_loop_when_it_is_cloned_woken_and_dropped(network: &Net
         }
         event_loop.withdraw(ticket);
         drop(long);
-        // Woken when the task ends, it looks at that very task.
+        // Woken when the task ends, it looks at that very task; and once more when it is dropped.
         let (looks, looked) = (Arc::clone(&own), Arc::clone(&looked));
         let waker = Reenters::waker(move || {
             assert!(looks.lock().unwrap().as_ref().is_some_and(Task::is_finished));
@@ -217,14 +218,16 @@ fn c8_a_waker_may_use_the_loop_when_it_is_cloned_woken_and_dropped(network: &Net
         let mut ends = spawn(async {});
         assert!(poll_once(&mut ends, &waker).is_pending());
         *own.lock().unwrap() = Some(ends);
-        std::mem::forget(waker);
+        looker = Some(waker);
         Poll::Ready(())
     });
     event_loop.block_on(main).unwrap();
     event_loop.block_on(async { sleep(Duration::from_millis(5)).await }).unwrap();
+    assert_eq!(looked.load(Ordering::Relaxed), 1);
+    drop(looker);
+    assert_eq!(looked.load(Ordering::Relaxed), 2, "only the test still had it");
     assert!(shared.lock().unwrap().take().is_some_and(|task| task.is_finished()));
     assert_eq!(times.load(Ordering::Relaxed), 7, "each waker was dropped once");
-    assert_eq!(looked.load(Ordering::Relaxed), 1);
     assert_eq!(*failures.borrow(), [""; 0]);
 }
 

@@ -3,10 +3,14 @@
 //! In a file of its own, because it measures the memory of the whole process.
 #![allow(clippy::disallowed_methods, reason = "the test is about real time")]
 
+#[path = "network/resident.rs"]
+mod resident;
+
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use resident::resident;
 use switchboard::EventLoop;
 
 /// D12 of the field's bugs: cancelled timers that stay in the heap until they are due.
@@ -47,11 +51,4 @@ fn a_million_at_once(event_loop: &EventLoop) {
     assert_eq!(ran.get(), count / 2);
     // Seconds even in a debug build; the square of a million would take days.
     assert!(begun.elapsed() < Duration::from_secs(60), "{:?}", begun.elapsed());
-}
-
-/// Bytes of this process in memory (proc(5), statm).
-fn resident() -> usize {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap();
-    let pages: usize = text.split(' ').nth(1).unwrap().parse().unwrap();
-    pages * rustix::param::page_size()
 }

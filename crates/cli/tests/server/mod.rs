@@ -77,7 +77,13 @@ impl Server {
     /// With these arguments, `--json` not among them.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let mut command = switchboard(&["serve"]);
-        command.args(arguments).stdout(Stdio::piped());
+        command.args(arguments);
+        Self::start_as(command)
+    }
+
+    /// By a command of its own, `--json` not in it.
+    pub(crate) fn start_as(mut command: Command) -> Self {
+        command.stdout(Stdio::piped());
         let mut server = Self::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
         server.ready = server.stdout.next().expect("a server says when it is ready");
         let after = server.ready.strip_prefix("listening on ").expect("says where it listens");

@@ -10,6 +10,16 @@ use crate::common::SOON;
 
 /// Runs `body` in a process of its own. `name` is the test's full name; `tracer` goes before the program.
 pub(crate) fn alone(name: &str, tracer: &[&str], body: impl FnOnce()) {
+    // A leak sanitizer needs ptrace(2) for itself.
+    run(name, tracer, tracer.is_empty(), body);
+}
+
+/// Runs a `body` that leaks on purpose, in a process of its own, where a leak sanitizer does not look.
+pub(crate) fn alone_and_leaking(name: &str, body: impl FnOnce()) {
+    run(name, &[], false, body);
+}
+
+fn run(name: &str, tracer: &[&str], looks_for_leaks: bool, body: impl FnOnce()) {
     if is_alone() {
         body();
         println!("{DONE}");
@@ -25,6 +35,9 @@ pub(crate) fn alone(name: &str, tracer: &[&str], body: impl FnOnce()) {
         }
     };
     command.args(["--exact", name, "--nocapture", "--test-threads=1"]).env(ALONE, name);
+    if !looks_for_leaks {
+        command.env("ASAN_OPTIONS", "detect_leaks=0");
+    }
     let mut child = command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
     let errors = thread::spawn(move || text(&mut stderr));

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 use switchboard_ring::{Outcome, Request, Ring, Setup};
 
+use crate::alone::alone_and_leaking;
 use crate::common::{Shared, is_here, shared, soon};
 
 /// A part that counts how often such parts were dropped.
@@ -123,17 +124,20 @@ fn g11_a_zero_copy_send_answers_once_when_the_network_is_done_with_the_parts() {
 
 #[test]
 fn a_ring_dropped_while_the_network_needs_the_parts_leaves_them_alone() {
-    for parts in [1, 3] {
-        let Some(Sending { ring, mut far, dropped }) = sending(parts) else { return };
-        let start = Instant::now();
-        drop(ring);
-        let passed = start.elapsed();
-        assert!(passed >= Duration::from_millis(900) && passed < Duration::from_secs(5), "{passed:?}");
-        assert_eq!(dropped.get(), 0, "parts were freed while the network reads them");
-        let mut bytes = Vec::new();
-        compare(&mut far, &mut bytes);
-        assert_eq!(far.read(&mut [0; 1]).unwrap(), 0, "the descriptor was closed");
-    }
+    let name = "zero_copy::a_ring_dropped_while_the_network_needs_the_parts_leaves_them_alone";
+    alone_and_leaking(name, || {
+        for parts in [1, 3] {
+            let Some(Sending { ring, mut far, dropped }) = sending(parts) else { return };
+            let start = Instant::now();
+            drop(ring);
+            let passed = start.elapsed();
+            assert!(passed >= Duration::from_millis(900) && passed < Duration::from_secs(5), "{passed:?}");
+            assert_eq!(dropped.get(), 0, "parts were freed while the network reads them");
+            let mut bytes = Vec::new();
+            compare(&mut far, &mut bytes);
+            assert_eq!(far.read(&mut [0; 1]).unwrap(), 0, "the descriptor was closed");
+        }
+    });
 }
 
 #[test]

@@ -3,13 +3,13 @@
 //! A row keeps its operation until somebody takes the outcome, so that a finished operation can be made
 //! to wait again when an older one of its lane is cancelled and leaves it what it had been given.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::{io, mem};
 
 use slotmap::SlotMap;
 
 use super::lane::{Arrival, Lane};
-use super::{Done, Failed, Op, Ticket};
+use super::{Done, Failed, Op, Ticket, discard_payload};
 
 /// All operations in flight of one engine.
 #[derive(Default)]
@@ -148,8 +148,7 @@ impl Operations {
 /// been said (by the panic hook) and ends nothing else.
 pub(super) fn discard<T>(unwanted: T) {
     if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(unwanted))) {
-        // Dropping this one could panic again.
-        mem::forget(panic);
+        discard_payload(panic);
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::WeakHandle;
+use crate::engine::discard_payload;
 
 /// What failed with nobody to see it: a panic of user code, an acceptor that cannot go on.
 #[derive(Debug, Clone)]
@@ -111,8 +112,7 @@ pub(super) fn tell(handler: &dyn Fn(&Failure), panic: Box<dyn Any + Send>) {
     {
         if let Err(again) = step {
             report(&failure);
-            // Dropping this one could panic again, and so on; leaking a few bytes ends it.
-            std::mem::forget(again);
+            discard_payload(again);
         }
     }
 }

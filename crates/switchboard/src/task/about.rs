@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 
+use crate::engine::discard_payload;
 use crate::event_loop::{Failure, WeakHandle};
 
 /// One task's.
@@ -41,8 +42,7 @@ impl About {
             Ok(value) => Some(value),
             Err(panic) => {
                 self.tell_panic(what, &*panic);
-                // Dropping it could panic again, and so on; leaking a few bytes ends it.
-                std::mem::forget(panic);
+                discard_payload(panic);
                 None
             }
         }

@@ -10,7 +10,7 @@ use std::{mem, thread};
 use super::outcome::Outcome;
 use super::spawn::{current, start};
 use super::{Task, operation};
-use crate::engine::{Done, Op, Work};
+use crate::engine::{Done, Op, Work, discard_payload};
 
 /// Runs blocking work on a helper thread of the engine: what reads a file, or computes for long. A panic in it is the
 /// task's.
@@ -36,8 +36,7 @@ where
         // Caught here, with all that user code can do, so that no destructor of its runs within the engine.
         let work: Work = Box::new(move || {
             let end = catch_unwind(AssertUnwindSafe(move || deliver(&result, work)));
-            // What a destructor threw may throw again when it is dropped; leaking a few bytes ends it.
-            end.unwrap_or_else(mem::forget);
+            end.unwrap_or_else(discard_payload);
             Box::new(())
         });
         match operation(Op::Call { work }).await {

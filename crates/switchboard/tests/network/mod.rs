@@ -9,6 +9,7 @@ mod engines;
 mod faults;
 pub(crate) mod log;
 pub(crate) mod recorder;
+pub(crate) mod resident;
 pub(crate) mod streams;
 
 use std::rc::Rc;

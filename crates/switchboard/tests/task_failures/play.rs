@@ -117,7 +117,7 @@ impl<T: Made> Play<T> {
             Hold::DroppedWhileItRuns => drop(task),
             Hold::DroppedElsewhereWhileItRuns => self.elsewhere(move || drop(task)),
             Hold::CancelledAndWaitedFor => self.wait_with(async { mem::forget(task.cancel().await) }),
-            Hold::Joined => self.wait_with(async { mem::forget(task.join().await) }),
+            Hold::Joined => self.wait_with(async { drop(task.join().await.map(mem::forget)) }),
             Hold::Awaited | Hold::SpawnedElsewhereAndAwaited => {
                 self.wait_with(async { mem::forget(task.await) });
             }
