@@ -252,6 +252,26 @@ fn a_bell_that_is_heard_while_a_socket_is_closed_ends_the_next_wait() {
     assert!(engine.clock() - begun < DEADLINE / 2);
 }
 
+/// The same when there is no buffer left: who found none has nothing in flight, so only the next wait can serve it.
+#[test]
+fn g6_who_finds_no_buffer_while_another_closes_is_served_by_the_next_wait() {
+    let Some(mut engine) = engine(1) else { return };
+    let mut pairs = connect(&mut engine, 3);
+    let tickets: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    pairs[0].1.write_all(b"the only buffer").unwrap();
+    finish(&mut engine, tickets[0]);
+    pairs[1].1.write_all(b"heard").unwrap();
+    engine.cancel(tickets[2]);
+    engine.close(pairs[2].0, Close::Now);
+    assert_eq!(engine.kernel().starved.len(), 1, "there was a buffer, which proves nothing");
+    assert!(engine.due().is_some());
+    let begun = engine.clock();
+    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
+    assert!(engine.clock() - begun < DEADLINE / 2);
+    assert!(matches!(engine.take(tickets[1]), Ok(Done::Received { lease }) if &*lease == b"heard"));
+}
+
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
 #[test]
 fn bells_and_timeouts_cost_no_system_call_of_their_own() {
