@@ -69,6 +69,8 @@ impl Uring {
             (Some(Request::Receive { .. }), Err(error)) if is(&error, Errno::NOBUFS) => {
                 self.starved.push_back(socket);
             }
+            // Woken in vain too often, the kernel gives up waiting: somebody else took what it was woken for.
+            (_, Err(error)) if would_block(&error) => self.await_one(socket, direction),
             (_, Err(error)) => news.arrivals.push_back(Arrived { socket, what: What::Error(error) }),
             (_, Ok(_)) => {}
         }

@@ -1,7 +1,8 @@
 //! What only the inside shows: buffers that run out, and what is in flight for whom.
 
 use std::io::{IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::Uring;
@@ -270,6 +271,34 @@ fn g6_who_finds_no_buffer_while_another_closes_is_served_by_the_next_wait() {
     engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
     assert!(engine.clock() - begun < DEADLINE / 2);
     assert!(matches!(engine.take(tickets[1]), Ok(Done::Received { lease }) if &*lease == b"heard"));
+}
+
+/// The kernel wakes an accept 128 times, and then gives it up, when others take what it is woken for. Whoever waits is not
+/// to hear of it.
+#[test]
+fn an_accept_outlasts_a_rival_that_takes_every_connection() {
+    let Some(mut engine) = engine(8) else { return };
+    let (listener, address) = listen(&mut engine);
+    let accept = || Op::Accept { socket: listener, wait: true };
+    let descriptor = engine.kernel().entries[listener].source.as_fd().try_clone_to_owned().unwrap();
+    let rival = TcpListener::from(descriptor);
+    let mut ticket = pend(&mut engine, accept());
+    glance(&mut engine);
+    let mut flight = engine.kernel().entries[listener].reading;
+    let given_up = (0..10_000).any(|_| {
+        let _peer = TcpStream::connect(address).unwrap();
+        let is_taken = rival.accept().is_ok();
+        if !is_taken {
+            assert!(matches!(finish(&mut engine, ticket), Done::Accepted { .. }));
+            ticket = pend(&mut engine, accept());
+        }
+        glance(&mut engine);
+        let before = std::mem::replace(&mut flight, engine.kernel().entries[listener].reading);
+        is_taken && flight != before
+    });
+    assert!(given_up, "the kernel goes on for ever, which proves nothing");
+    let _peer = TcpStream::connect(address).unwrap();
+    assert!(matches!(finish(&mut engine, ticket), Done::Accepted { .. }));
 }
 
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
