@@ -108,6 +108,7 @@ impl Uring {
                 }
                 // The kernel may say so with nothing there.
                 Err(error) if would_block(&error) => {
+                    entry.dry_since = self.pass;
                     self.await_one(socket, Direction::Read);
                     continue;
                 }

@@ -301,6 +301,35 @@ fn an_accept_outlasts_a_rival_that_takes_every_connection() {
     assert!(matches!(finish(&mut engine, ticket), Done::Accepted { .. }));
 }
 
+/// A receive that was woken 128 times in vain waits on a thread of the kernel's, and keeps a buffer there. Whoever finds
+/// none, and no bytes either, is not to ask for one again and again.
+#[test]
+fn g6_who_has_nothing_to_receive_does_not_spin_for_a_buffer() {
+    let Some(mut engine) = engine(1) else { return };
+    let (robbed, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let descriptor = engine.kernel().entries[robbed].source.as_fd().try_clone_to_owned().unwrap();
+    let mut rival = TcpStream::from(descriptor);
+    pend(&mut engine, recv(robbed));
+    glance(&mut engine);
+    for _ in 0..127 {
+        peer.write_all(b"!").unwrap();
+        assert_eq!(rival.read(&mut [0; 1]).unwrap(), 1);
+        glance(&mut engine);
+    }
+    let end = engine.clock() + DEADLINE;
+    let mut idle = Vec::new();
+    while engine.kernel().dry == 0 {
+        assert!(engine.clock() < end, "the buffer is not kept, which proves nothing");
+        idle.extend(connect(&mut engine, 1));
+        pend(&mut engine, recv(idle[idle.len() - 1].0));
+        glance(&mut engine);
+    }
+    for _ in 0..100 {
+        glance(&mut engine);
+    }
+    assert_eq!(engine.kernel().dry, 1);
+}
+
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
 #[test]
 fn bells_and_timeouts_cost_no_system_call_of_their_own() {
