@@ -161,6 +161,11 @@ impl Uring {
         Ok(())
     }
 
+    /// Whether something has happened that only the next `select` sees to.
+    fn has_news(&self) -> bool {
+        self.rung || !self.starved.is_empty()
+    }
+
     /// Takes in what the bell may have been rung for.
     fn answer_bell(&mut self, news: &mut News) {
         for signal in &self.signals {
@@ -319,8 +324,8 @@ impl Kernel for Uring {
     fn select(&mut self, until: Option<Instant>, pool: &Pool, news: &mut News) -> io::Result<()> {
         self.refill(pool);
         let timeout = match until {
-            // The end of an operation was waited for, and the bell was heard there.
-            _ if self.rung => Some(Duration::ZERO),
+            // The end of an operation was waited for, and there the bell was heard or a buffer was missing.
+            _ if self.has_news() => Some(Duration::ZERO),
             until => until.map(|until| until.saturating_duration_since(self.clock())),
         };
         if timeout == Some(Duration::ZERO) && mem::take(&mut self.brought) {
@@ -377,7 +382,7 @@ impl Kernel for Uring {
     }
 
     fn is_behind(&self) -> bool {
-        self.behind || self.rung
+        self.behind || self.has_news()
     }
 }
 

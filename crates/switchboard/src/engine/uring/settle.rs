@@ -72,6 +72,8 @@ impl Uring {
             (Some(Request::Receive { .. }), Err(error)) if is(&error, Errno::NOBUFS) => {
                 self.starved.push_back(socket);
             }
+            // Woken in vain too often, the kernel gives up waiting: somebody else took what it was woken for.
+            (_, Err(error)) if would_block(&error) => self.await_one(socket, direction),
             (_, Err(error)) => news.arrivals.push_back(Arrived { socket, what: What::Error(error) }),
             (_, Ok(_)) => {}
         }
@@ -109,6 +111,7 @@ impl Uring {
                 }
                 // The kernel may say so with nothing there.
                 Err(error) if would_block(&error) => {
+                    entry.dry_since = self.pass;
                     self.await_one(socket, Direction::Read);
                     continue;
                 }

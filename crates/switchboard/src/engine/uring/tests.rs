@@ -1,7 +1,8 @@
 //! What only the inside shows: buffers that run out, and what is in flight for whom.
 
 use std::io::{IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use super::Uring;
@@ -250,6 +251,83 @@ fn a_bell_that_is_heard_while_a_socket_is_closed_ends_the_next_wait() {
     let begun = engine.clock();
     engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
     assert!(engine.clock() - begun < DEADLINE / 2);
+}
+
+/// The same when there is no buffer left: who found none has nothing in flight, so only the next wait can serve it.
+#[test]
+fn g6_who_finds_no_buffer_while_another_closes_is_served_by_the_next_wait() {
+    let Some(mut engine) = engine(1) else { return };
+    let mut pairs = connect(&mut engine, 3);
+    let tickets: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    pairs[0].1.write_all(b"the only buffer").unwrap();
+    finish(&mut engine, tickets[0]);
+    pairs[1].1.write_all(b"heard").unwrap();
+    engine.cancel(tickets[2]);
+    engine.close(pairs[2].0, Close::Now);
+    assert_eq!(engine.kernel().starved.len(), 1, "there was a buffer, which proves nothing");
+    assert!(engine.due().is_some());
+    let begun = engine.clock();
+    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
+    assert!(engine.clock() - begun < DEADLINE / 2);
+    assert!(matches!(engine.take(tickets[1]), Ok(Done::Received { lease }) if &*lease == b"heard"));
+}
+
+/// The kernel wakes an accept 128 times, and then gives it up, when others take what it is woken for. Whoever waits is not
+/// to hear of it.
+#[test]
+fn an_accept_outlasts_a_rival_that_takes_every_connection() {
+    let Some(mut engine) = engine(8) else { return };
+    let (listener, address) = listen(&mut engine);
+    let accept = || Op::Accept { socket: listener, wait: true };
+    let descriptor = engine.kernel().entries[listener].source.as_fd().try_clone_to_owned().unwrap();
+    let rival = TcpListener::from(descriptor);
+    let mut ticket = pend(&mut engine, accept());
+    glance(&mut engine);
+    let mut flight = engine.kernel().entries[listener].reading;
+    let given_up = (0..10_000).any(|_| {
+        let _peer = TcpStream::connect(address).unwrap();
+        let is_taken = rival.accept().is_ok();
+        if !is_taken {
+            assert!(matches!(finish(&mut engine, ticket), Done::Accepted { .. }));
+            ticket = pend(&mut engine, accept());
+        }
+        glance(&mut engine);
+        let before = std::mem::replace(&mut flight, engine.kernel().entries[listener].reading);
+        is_taken && flight != before
+    });
+    assert!(given_up, "the kernel goes on for ever, which proves nothing");
+    let _peer = TcpStream::connect(address).unwrap();
+    assert!(matches!(finish(&mut engine, ticket), Done::Accepted { .. }));
+}
+
+/// A receive that was woken 128 times in vain waits on a thread of the kernel's, and keeps a buffer there. Whoever finds
+/// none, and no bytes either, is not to ask for one again and again.
+#[test]
+fn g6_who_has_nothing_to_receive_does_not_spin_for_a_buffer() {
+    let Some(mut engine) = engine(1) else { return };
+    let (robbed, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let descriptor = engine.kernel().entries[robbed].source.as_fd().try_clone_to_owned().unwrap();
+    let mut rival = TcpStream::from(descriptor);
+    pend(&mut engine, recv(robbed));
+    glance(&mut engine);
+    for _ in 0..127 {
+        peer.write_all(b"!").unwrap();
+        assert_eq!(rival.read(&mut [0; 1]).unwrap(), 1);
+        glance(&mut engine);
+    }
+    let end = engine.clock() + DEADLINE;
+    let mut idle = Vec::new();
+    while engine.kernel().dry == 0 {
+        assert!(engine.clock() < end, "the buffer is not kept, which proves nothing");
+        idle.extend(connect(&mut engine, 1));
+        pend(&mut engine, recv(idle[idle.len() - 1].0));
+        glance(&mut engine);
+    }
+    for _ in 0..100 {
+        glance(&mut engine);
+    }
+    assert_eq!(engine.kernel().dry, 1);
 }
 
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
