@@ -50,10 +50,11 @@ impl Choice {
                 // Its message names the variable.
                 let choice =
                     engine::Choice::from_environment().map_err(|error| Error::wrong_use(reason(&error)))?;
-                tracing::info!("engine {}: {}", choice.mechanism, choice.why);
-                choice.open().map_err(|error| {
+                let opened = choice.open().map_err(|error| {
                     self.refusal(format!("SWITCHBOARD_ENGINE={}", choice.mechanism), choice.mechanism, &error)
-                })
+                })?;
+                tracing::info!("engine {}: {}", opened.name(), choice.why);
+                Ok(opened)
             }
         }
     }

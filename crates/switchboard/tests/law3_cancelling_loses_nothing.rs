@@ -13,6 +13,7 @@ use rig::{
 use switchboard::engine::{Close, Descriptor, Direction, Done, Failed, Op, Plan, Socket, Submitted, Ticket};
 
 on_every_engine! {
+    a_peek_shows_more_when_more_has_come_even_if_some_was_parked,
     recv_after_cancel_loses_nothing,
     bytes_of_a_finished_recv_go_to_the_next,
     bytes_of_a_finished_recv_go_to_the_one_that_waits,
@@ -305,6 +306,26 @@ fn release_finishes_what_waits_with_an_error(rig: &mut Rig) {
     for ticket in waits {
         assert_error(rig.finish_once(ticket), io::ErrorKind::ConnectionAborted);
     }
+}
+
+/// Whoever looks until there is enough must get there, wherever the first of it lies.
+fn a_peek_shows_more_when_more_has_come_even_if_some_was_parked(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    let unwanted = rig.pending(recv(server, 100));
+    rig.glance();
+    rig.send(client, b"first, ");
+    rig.told(unwanted);
+    rig.give_up(unwanted);
+    rig.send(client, b"second");
+    rig.until_seen("a peek shows both", |rig| {
+        let shown = bytes(rig.run(peek(server, 100)));
+        assert!(b"first, second".starts_with(&shown[..]), "{shown:?}");
+        shown.len() == 13
+    });
+    assert_eq!(bytes(rig.run(peek(server, 3))), b"fir");
+    rig.send(client, b", third");
+    rig.shut(client, Shutdown::Write);
+    assert_eq!(rig.recv_to_end(server), b"first, second, third");
 }
 
 fn release_hands_out_connections(rig: &mut Rig) {

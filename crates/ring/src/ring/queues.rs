@@ -39,6 +39,9 @@ impl Queues {
         flags.set(EnterFlags::NO_IOWAIT, parameters.is_feature_no_iowait());
         let mut queues = Self { number: ring.as_raw_fd(), ring, flags, deferred };
         queues.register_itself();
+        // What is woken in vain too often goes on in a thread of the kernel's, where it blocks: one is enough. It can only fail
+        // where there are no such threads.
+        let _ = queues.ring.submitter().register_iowq_max_workers(&mut [1, 1]);
         Ok(queues)
     }
 

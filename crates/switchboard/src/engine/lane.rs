@@ -46,9 +46,7 @@ impl Lane {
                 _ => unreachable!("the front of the lane was just seen to be an error"),
             },
             (Op::Recv { .. }, Arrival::End) => Done::Received { lease: Lease::empty() },
-            (Op::Recv { max, peek: true, .. }, Arrival::Bytes(lease)) => {
-                Done::Received { lease: pool.copy(&lease[..lease.len().min(*max)]) }
-            }
+            (Op::Recv { max, peek: true, .. }, Arrival::Bytes(_)) => Done::Received { lease: self.show(*max, pool) },
             (Op::Recv { max, .. }, Arrival::Bytes(lease)) if *max < lease.len() => {
                 let part = pool.copy(&lease[..*max]);
                 lease.advance(*max);
@@ -64,6 +62,28 @@ impl Lane {
             | (Op::Accept { .. }, Arrival::Connection { .. }) => self.arrived.pop_front()?.into_done(),
             _ => return None,
         }))
+    }
+
+    /// A copy of the bytes at the front, as many as one buffer holds.
+    fn show(&self, max: usize, pool: &Pool) -> Lease {
+        let mut shown = pool.lend();
+        for arrival in &self.arrived {
+            let Arrival::Bytes(lease) = arrival else { break };
+            let room = shown.spare().len().min(max - shown.len());
+            let part = &lease[..lease.len().min(room)];
+            shown.spare()[..part.len()].copy_from_slice(part);
+            shown.fill(part.len());
+        }
+        shown
+    }
+
+    /// How many bytes have arrived, up to whatever else has.
+    pub(super) fn bytes(&self) -> usize {
+        let lengths = self.arrived.iter().map_while(|arrival| match arrival {
+            Arrival::Bytes(lease) => Some(lease.len()),
+            _ => None,
+        });
+        lengths.sum()
     }
 
     /// Copies arrived bytes into a slice. `None` if no bytes have arrived.

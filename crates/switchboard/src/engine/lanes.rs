@@ -46,6 +46,8 @@ pub(super) struct Lanes<K> {
     /// Sockets that close gently, by when they must be done.
     closing: BTreeSet<(Instant, Socket)>,
     news: News,
+    /// News is being taken in.
+    taking: bool,
     now: Instant,
 }
 
@@ -60,6 +62,7 @@ impl<K: Kernel> Lanes<K> {
             again: VecDeque::new(),
             closing: BTreeSet::new(),
             news: News::default(),
+            taking: false,
             now,
         }
     }
@@ -214,7 +217,9 @@ impl<K: Kernel> Lanes<K> {
     fn release(&mut self, socket: Socket) -> io::Result<Done> {
         self.sockets.open(socket)?;
         self.recall(socket);
-        let descriptor = self.sockets.kernel.release(socket)?;
+        let descriptor = self.sockets.kernel.release(socket).inspect_err(|_| {
+            self.sockets.slots[socket].leaving = false;
+        })?;
         self.strand(socket, &released());
         let slot = self.sockets.slots.remove(socket).ok_or_else(stale)?;
         let parked =

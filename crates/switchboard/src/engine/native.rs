@@ -127,6 +127,12 @@ pub(super) fn reset(descriptor: &OwnedFd) {
     sockopt::set_socket_linger(descriptor, Some(Duration::ZERO)).ok();
 }
 
+/// Bounds how long a receive or an accept may block, for those who block on it though it is non-blocking. What cannot be
+/// set is no socket, or not connected any more.
+pub(super) fn limit_blocking(fd: BorrowedFd<'_>, longest: Option<Duration>) {
+    sockopt::set_socket_timeout(fd, sockopt::Timeout::Recv, longest).ok();
+}
+
 pub(super) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
     let (child, peer) = retry_on_intr(|| net::acceptfrom_with(fd, flags))?;

@@ -3,7 +3,9 @@
 //! One enter a pass does everything: it begins what was asked for since the last one, sleeps, and collects. What must stay true:
 //!
 //! * Nothing completes outside of our own enter (deferred task work, Linux 6.1). So a system call between two enters
-//!   sees what the ring's operations will see later, and bytes, connections and errors stay in order.
+//!   sees what the ring's operations will see later. The exception: an operation that was woken 128 times in vain is
+//!   handed to a thread of the kernel's, where it blocks. So receives have a timeout, after which they are begun anew;
+//!   and while one is in flight nobody else receives on its socket, which keeps bytes in order.
 //! * At most one operation is in flight per direction of a socket, and only because somebody waits for it. So one that
 //!   is cancelled leaves at most one arrival, and a peer that sends without end fills one buffer, not the group.
 //! * A descriptor is shared with its operations, so its number is nobody else's before the last of them has ended.
@@ -18,7 +20,7 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::Shutdown;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -77,9 +79,7 @@ impl Uring {
         let capacity = u16::try_from(most_buffers).unwrap_or(u16::MAX);
         let mut ring = Ring::new(Setup { buffers: capacity, ..Setup::default() })?;
         if !ring.is_deferred() {
-            let message =
-                "this kernel completes operations outside of io_uring_enter; Linux 6.1 or later is needed";
-            return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+            return Err(too_old());
         }
         let bell = selector::Bell::new()?;
         let bell_watch = ring.push(watch_bell(&bell));
@@ -108,6 +108,20 @@ impl Uring {
 
     fn fd(&self, socket: Socket) -> io::Result<BorrowedFd<'_>> {
         Ok(self.entries.get(socket).ok_or_else(stale)?.source.as_fd())
+    }
+
+    /// A socket that somebody gave us or that we made. Those that are accepted over IP inherit the timeout.
+    fn adopt_new(&mut self, source: Source, nature: Nature, connected: bool) -> (Socket, Kind) {
+        if matches!(nature.role, Role::Stream | Role::Listener) {
+            native::limit_blocking(source.as_fd(), Some(LONGEST_BLOCK));
+        }
+        self.adopt(source, nature, connected)
+    }
+
+    fn adopt_accepted(&mut self, child: OwnedFd, peer: &Address) -> (Socket, Kind) {
+        let nature = Nature::stream(peer);
+        let source = Source::Owned(child);
+        if nature.tcp { self.adopt(source, nature, true) } else { self.adopt_new(source, nature, true) }
     }
 
     fn adopt(&mut self, source: Source, nature: Nature, connected: bool) -> (Socket, Kind) {
@@ -200,7 +214,7 @@ impl Kernel for Uring {
     fn open(&mut self, plan: Plan) -> io::Result<(Socket, Kind)> {
         let (source, nature) = native::open(plan)?;
         let connected = nature.role == Role::Stream && native::ask(source.as_fd(), Question::Peer).is_ok();
-        Ok(self.adopt(source, nature, connected))
+        Ok(self.adopt_new(source, nature, connected))
     }
 
     fn ask(&mut self, socket: Socket, question: Question) -> io::Result<Fact> {
@@ -221,13 +235,18 @@ impl Kernel for Uring {
     }
 
     fn release(&mut self, socket: Socket) -> io::Result<Descriptor> {
-        let entry = self.entries.remove(socket).ok_or_else(stale)?;
-        match Rc::try_unwrap(entry.source) {
-            Ok(source) => Ok(source.into()),
-            Err(_) => {
-                Err(io::Error::new(io::ErrorKind::ResourceBusy, "the kernel does not let go of the socket"))
-            }
+        let entry = self.entries.get_mut(socket).ok_or_else(stale)?;
+        if Rc::strong_count(&entry.source) > 1 {
+            entry.recalled = false;
+            let message = "the kernel does not let go of the socket; try again";
+            return Err(io::Error::new(io::ErrorKind::ResourceBusy, message));
         }
+        if matches!(entry.role, Role::Stream | Role::Listener) {
+            native::limit_blocking(entry.source.as_fd(), None);
+        }
+        let entry = self.entries.remove(socket);
+        let source = entry.and_then(|entry| Rc::into_inner(entry.source));
+        source.map(Into::into).ok_or_else(stale)
     }
 
     /// Asks the queue itself: what the ring accepts it accepts in an enter, so nothing is overtaken.
@@ -242,7 +261,7 @@ impl Kernel for Uring {
             entry.dry_since = pass;
         }
         let (child, peer) = answer?;
-        let (child, kind) = self.adopt(Source::Owned(child), Nature::stream(&peer), true);
+        let (child, kind) = self.adopt_accepted(child, &peer);
         Ok((child, kind, peer))
     }
 
@@ -328,7 +347,7 @@ impl Kernel for Uring {
             _ if self.has_news() => Some(Duration::ZERO),
             until => until.map(|until| until.saturating_duration_since(self.clock())),
         };
-        if timeout == Some(Duration::ZERO) && mem::take(&mut self.brought) {
+        if timeout == Some(Duration::ZERO) && !self.has_news() && mem::take(&mut self.brought) {
             return Ok(());
         }
         self.enter(timeout)?;
@@ -371,8 +390,9 @@ impl Kernel for Uring {
         for token in flights.into_iter().flatten() {
             self.ring.cancel(token);
         }
-        for _ in 0..MOST_RECALLS {
-            let entered = self.enter(Some(Duration::ZERO));
+        for attempt in 0..MOST_RECALLS {
+            let patience = if attempt < SWIFT_RECALLS { Duration::ZERO } else { LONGEST_BLOCK };
+            let entered = self.enter(Some(patience));
             self.settle_all(pool, news);
             let is_over = |token| !self.ring.is_in_flight(token);
             if entered.is_err() || flights.into_iter().flatten().all(is_over) {
@@ -401,6 +421,12 @@ const FEWEST_BUFFERS: usize = 8;
 /// And at most: with 16 KiB each, 4 MiB a loop.
 const MOST_BUFFERS: usize = 256;
 
-/// How many enters the end of a cancelled operation is waited for. One is enough on every kernel seen; after these the
-/// descriptor stays open until the operation ends.
-const MOST_RECALLS: usize = 100;
+/// How many enters the end of a cancelled operation is waited for. One is enough, unless a thread of the kernel's has it;
+/// after these the descriptor stays open until the operation ends.
+const MOST_RECALLS: usize = 30;
+
+/// How many of them do not sleep.
+const SWIFT_RECALLS: usize = 3;
+
+/// How long an operation may block a thread of the kernel's.
+const LONGEST_BLOCK: Duration = Duration::from_millis(1);

@@ -1,6 +1,6 @@
 //! Try it now: every operation on a socket, once, without waiting.
 //!
-//! This is the half of "readiness imitates completion" that does the work; [`readiness`](super::readiness)
+//! This is the half of "readiness imitates completion" that does the work; [`lanes`](super)
 //! does the waiting. `None` means "it would block": the operation keeps its place and is tried again when
 //! the lamp lights. A send keeps what it has sent so far by advancing its own parts.
 
@@ -11,6 +11,7 @@ use rustix::io::Errno;
 
 use super::slot::{Slot, Slots};
 use crate::engine::error::{cut_off, stale, would_block};
+use crate::engine::lane::Arrival;
 use crate::engine::kernel::{Kernel, Role};
 use crate::engine::{Address, Direction, Done, Lease, Op, Pool, Socket};
 
@@ -45,6 +46,9 @@ impl<K: Kernel> Sockets<K> {
     pub(super) fn attempt(&mut self, op: &mut Op) -> Attempt {
         let direction = op.direction();
         let socket = op.socket()?;
+        if let Op::Recv { max, peek: true, .. } = *op {
+            self.gather(socket, max);
+        }
         let slot = self.slots.get_mut(socket)?;
         if let Some(outcome) = slot.lane(direction).serve(op, &self.pool) {
             return Some(outcome);
@@ -125,6 +129,30 @@ impl<K: Kernel> Sockets<K> {
             }
             Err(error) if would_block(&error) => None,
             Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Adds what the kernel has to bytes that arrived before, so that whoever looks at them again sees more of them, as on a
+    /// socket where none are parked: somebody may look until there are enough.
+    fn gather(&mut self, socket: Socket, max: usize) {
+        let Some(slot) = self.slots.get_mut(socket) else { return };
+        let Some(Arrival::Bytes(_)) = slot.read.arrived.back() else { return };
+        if slot.read_dry || slot.read.bytes() >= max {
+            return;
+        }
+        let Some(Arrival::Bytes(mut lease)) = slot.read.arrived.pop_back() else { return };
+        let received = if lease.spare().is_empty() { Ok(0) } else { self.receive(socket, lease.spare(), false) };
+        let lane = &mut self.slots[socket].read;
+        let ended = lane.arrived.pop_back_if(|last| matches!(last, Arrival::End));
+        if let Ok(count) = received {
+            lease.fill(count);
+        }
+        let is_full = lease.spare().is_empty();
+        lane.arrived.push_back(Arrival::Bytes(lease));
+        match received {
+            Ok(0) if !is_full => lane.arrived.push_back(Arrival::End),
+            Err(error) if !would_block(&error) => lane.arrived.push_back(Arrival::Error(error)),
+            _ => lane.arrived.extend(ended),
         }
     }
 
@@ -288,7 +316,7 @@ impl<K: Kernel> Sockets<K> {
         let Some(mut slot) = self.slots.remove(socket) else { return };
         self.kernel.close(socket, reset);
         for arrival in slot.read.arrived.drain(..) {
-            if let crate::engine::lane::Arrival::Connection { socket, .. } = arrival {
+            if let Arrival::Connection { socket, .. } = arrival {
                 self.end(socket, false);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! What arrives goes through the lane of its socket, so whoever waits is served from the same place on every kernel.
 
-use std::io;
+use std::{io, mem};
 
 use switchboard_selector::Mode;
 
@@ -17,6 +17,10 @@ use crate::engine::{Direction, Done, Op, Socket};
 impl<K: Kernel> Lanes<K> {
     /// Takes in all that the kernel has told.
     pub(super) fn take_news(&mut self) {
+        // What is found while something of it is taken in waits its turn: a thousand closes would nest a thousand deep.
+        if mem::replace(&mut self.taking, true) {
+            return;
+        }
         while let Some(sent) = self.news.sent.pop_front() {
             self.give_back(sent);
         }
@@ -32,10 +36,14 @@ impl<K: Kernel> Lanes<K> {
         while let Some((ticket, outcome)) = self.news.jobs.pop_front() {
             self.operations.finish_alone(ticket, outcome);
         }
+        self.taking = false;
     }
 
     /// Ends what the kernel does in the background of a socket that is about to go, and takes in what came of it.
     pub(super) fn recall(&mut self, socket: Socket) {
+        if let Some(slot) = self.sockets.slots.get_mut(socket) {
+            slot.leaving = true;
+        }
         self.sockets.kernel.recall(socket, &self.sockets.pool, &mut self.news);
         self.take_news();
     }
@@ -75,7 +83,17 @@ impl<K: Kernel> Lanes<K> {
             _ if matches!(slot.read.arrived.back(), Some(Arrival::End)) => {}
             Arrival::Error(error) if is_exhaustion(&error) => self.tell_exhaustion(socket, error),
             arrival => {
-                let count = if let Arrival::Bytes(lease) = &arrival { lease.len() } else { usize::MAX };
+                let mut arrival = arrival;
+                let count = match &mut arrival {
+                    Arrival::Bytes(lease) => {
+                        // What came after the end was asked for is not received any more.
+                        if slot.last > 0 {
+                            lease.truncate(slot.last);
+                        }
+                        lease.len()
+                    }
+                    _ => usize::MAX,
+                };
                 slot.read.arrived.push_back(arrival);
                 slot.note_last(count);
             }
@@ -139,9 +157,12 @@ impl<K: Kernel> Lanes<K> {
             *own = parts;
         }
         if let Err(error) = outcome {
-            slot.cut |= std::mem::take(&mut slot.sent) > 0;
+            slot.cut |= mem::take(&mut slot.sent) > 0;
             let error = slot.note_error(error);
             self.settle(socket, Direction::Write, Err(error));
+        }
+        if self.sockets.slots[socket].leaving {
+            return;
         }
         self.progress(socket, Direction::Write);
         self.go_on_closing(socket);

@@ -1,4 +1,4 @@
-//! A socket as the readiness engine keeps it: its two lanes and what is known of its lamps.
+//! A socket as the engine keeps it: its two lanes and what is known of its lamps.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -45,6 +45,8 @@ pub(super) struct Slot {
     pub(super) last: usize,
     /// The error that broke the connection. The kernel tells it to one caller; all others would see a clean end.
     pub(super) broken: Option<i32>,
+    /// It is about to be closed or released: nothing more is begun on it.
+    pub(super) leaving: bool,
     /// Set once the name is stale.
     pub(super) closing: Option<Closing>,
 }
@@ -78,6 +80,7 @@ impl Slot {
             ended: false,
             last: 0,
             broken: None,
+            leaving: false,
             closing: None,
         }
     }

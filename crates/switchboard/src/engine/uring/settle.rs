@@ -10,7 +10,6 @@ use switchboard_ring::{Outcome, Reply, Request};
 use super::{Uring, watch_bell};
 use crate::engine::error::would_block;
 use crate::engine::kernel::{Arrived, Lamp, News, Sent, What};
-use crate::engine::native::{Nature, Source};
 use crate::engine::{Address, Direction, Lease, Pool, Socket, UnixName, names, native};
 
 impl Uring {
@@ -32,6 +31,7 @@ impl Uring {
         self.rung = true;
         if reply.request.is_some() {
             self.bell_watch = self.ring.push(watch_bell(&self.bell));
+            self.behind = true;
         }
     }
 
@@ -63,8 +63,7 @@ impl Uring {
                     entry.dry_since = self.pass;
                 }
                 let peer = peer.as_ref().map_or(Address::Unix(UnixName::Unnamed), names::from_system);
-                let nature = Nature::stream(&peer);
-                let (child, kind) = self.adopt(Source::Owned(descriptor), nature, true);
+                let (child, kind) = self.adopt_accepted(descriptor, &peer);
                 let what = What::Connection { socket: child, kind, peer };
                 news.arrivals.push_back(Arrived { socket, what });
             }
@@ -97,7 +96,8 @@ impl Uring {
         }
         self.buffers = (self.buffers * 2).min(self.most_buffers);
         tracing::debug!(waiting = self.starved.len(), buffers = self.buffers, "the ring ran out of buffers");
-        while let Some(socket) = self.starved.pop_front() {
+        for _ in 0..MOST_FED {
+            let Some(socket) = self.starved.pop_front() else { break };
             let Some(entry) = self.entries.get_mut(socket) else { continue };
             if entry.recalled {
                 continue;
@@ -121,6 +121,9 @@ impl Uring {
         }
     }
 }
+
+/// How many of them in one wait; the others are first in the next.
+const MOST_FED: usize = 64;
 
 fn lamp(socket: Socket, direction: Direction) -> Lamp {
     let read = direction == Direction::Read;

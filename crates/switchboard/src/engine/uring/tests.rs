@@ -3,12 +3,13 @@
 use std::io::{IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Uring;
 use crate::engine::lanes::Lanes;
 use crate::engine::{
-    Address, Close, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
+    Address, Close, Descriptor, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
 };
 
 type Engines = Lanes<Uring>;
@@ -328,6 +329,67 @@ fn g6_who_has_nothing_to_receive_does_not_spin_for_a_buffer() {
         glance(&mut engine);
     }
     assert_eq!(engine.kernel().dry, 1);
+}
+
+/// Each of these closes ends in the middle of the news of another; they must not nest.
+#[test]
+fn a_thousand_gentle_closes_end_in_one_wait() {
+    let Some(mut engine) = engine(256) else { return };
+    let (sockets, peers): (Vec<_>, Vec<_>) = connect(&mut engine, 1_500).into_iter().unzip();
+    drop(peers);
+    for socket in sockets {
+        engine.close(socket, Close::GENTLY);
+    }
+    until(&mut engine, |engine| (engine.closing() == 0).then_some(()));
+}
+
+/// An urgent byte wakes a receive that finds nothing. Woken so too often, it is handed to a thread of the kernel's, where it
+/// blocks, with a buffer: as many as there are peers who like that.
+#[test]
+fn receives_that_are_woken_in_vain_fill_the_kernel_with_no_threads() {
+    let Some(mut engine) = engine(64) else { return };
+    let mut pairs = connect(&mut engine, 50);
+    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    for _ in 0..300 {
+        for (_, peer) in &pairs {
+            rustix::net::send(peer, b"!", rustix::net::SendFlags::OOB).unwrap();
+        }
+        for _ in 0..6 {
+            let soon = engine.clock() + Duration::from_micros(300);
+            engine.wait(Some(soon), &mut Vec::new()).unwrap();
+        }
+    }
+    let is_worker = |task: std::io::Result<std::fs::DirEntry>| {
+        let name = std::fs::read_to_string(task.unwrap().path().join("comm"));
+        name.is_ok_and(|name| name.starts_with("iou-wrk"))
+    };
+    // One for each ring of the process, and other tests have theirs.
+    let workers = std::fs::read_dir("/proc/self/task").unwrap().map(is_worker).filter(|is| *is).count();
+    assert!(workers < 20, "{workers} threads");
+    for (index, (ticket, (socket, peer))) in waiting.into_iter().zip(&mut pairs).enumerate() {
+        peer.write_all(&[index as u8]).unwrap();
+        assert!(matches!(finish(&mut engine, ticket), Done::Received { lease } if lease[..] == [index as u8]));
+        let released = run(&mut engine, Op::Release { socket: *socket });
+        assert!(matches!(released, Done::Released { .. }), "{released:?}");
+    }
+}
+
+/// What is released blocks as long as its next owner wants, whatever the ring needed.
+#[test]
+fn who_is_released_has_no_timeout_left() {
+    use rustix::net::sockopt::{Timeout, socket_timeout};
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, _peer) = connect(&mut engine, 1).pop().unwrap();
+    let held = Rc::clone(&engine.kernel().entries[socket].source);
+    assert!(socket_timeout(held.as_fd(), Timeout::Recv).unwrap().is_some(), "it was not inherited");
+    drop(held);
+    match run(&mut engine, Op::Release { socket }) {
+        Done::Released { descriptor: Descriptor::Owned(descriptor), .. } => {
+            assert_eq!(socket_timeout(&descriptor, Timeout::Recv).unwrap(), None);
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
