@@ -53,7 +53,15 @@ impl Choice {
                 let opened = choice.open().map_err(|error| {
                     self.refusal(format!("SWITCHBOARD_ENGINE={}", choice.mechanism), choice.mechanism, &error)
                 })?;
-                tracing::info!("engine {}: {}", opened.name(), choice.why);
+                if opened.name() == choice.mechanism.name() {
+                    tracing::info!("engine {}: {}", opened.name(), choice.why);
+                } else {
+                    tracing::info!(
+                        "engine {}: {} worked before, and is refused now",
+                        opened.name(),
+                        choice.mechanism
+                    );
+                }
                 Ok(opened)
             }
         }

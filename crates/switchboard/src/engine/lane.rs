@@ -46,7 +46,9 @@ impl Lane {
                 _ => unreachable!("the front of the lane was just seen to be an error"),
             },
             (Op::Recv { .. }, Arrival::End) => Done::Received { lease: Lease::empty() },
-            (Op::Recv { max, peek: true, .. }, Arrival::Bytes(_)) => Done::Received { lease: self.show(*max, pool) },
+            (Op::Recv { max, peek: true, .. }, Arrival::Bytes(_)) => {
+                Done::Received { lease: self.show(*max, pool) }
+            }
             (Op::Recv { max, .. }, Arrival::Bytes(lease)) if *max < lease.len() => {
                 let part = pool.copy(&lease[..*max]);
                 lease.advance(*max);

@@ -11,8 +11,8 @@ use rustix::io::Errno;
 
 use super::slot::{Slot, Slots};
 use crate::engine::error::{cut_off, stale, would_block};
-use crate::engine::lane::Arrival;
 use crate::engine::kernel::{Kernel, Role};
+use crate::engine::lane::Arrival;
 use crate::engine::{Address, Direction, Done, Lease, Op, Pool, Socket};
 
 /// The sockets of an engine, and what trying them takes.
@@ -141,7 +141,8 @@ impl<K: Kernel> Sockets<K> {
             return;
         }
         let Some(Arrival::Bytes(mut lease)) = slot.read.arrived.pop_back() else { return };
-        let received = if lease.spare().is_empty() { Ok(0) } else { self.receive(socket, lease.spare(), false) };
+        let received =
+            if lease.spare().is_empty() { Ok(0) } else { self.receive(socket, lease.spare(), false) };
         let lane = &mut self.slots[socket].read;
         let ended = lane.arrived.pop_back_if(|last| matches!(last, Arrival::End));
         if let Ok(count) = received {
