@@ -307,8 +307,8 @@ impl Kernel for Uring {
     fn select(&mut self, until: Option<Instant>, pool: &Pool, news: &mut News) -> io::Result<()> {
         self.refill(pool);
         let timeout = match until {
-            // The end of an operation was waited for, and the bell was heard there.
-            _ if self.rung => Some(Duration::ZERO),
+            // The end of an operation was waited for, and there the bell was heard, or others found no buffer.
+            _ if self.rung || !self.starved.is_empty() => Some(Duration::ZERO),
             until => until.map(|until| until.saturating_duration_since(self.clock())),
         };
         self.enter(timeout)?;
@@ -361,7 +361,7 @@ impl Kernel for Uring {
     }
 
     fn is_behind(&self) -> bool {
-        self.behind || self.rung
+        self.behind || self.rung || !self.starved.is_empty()
     }
 }
 

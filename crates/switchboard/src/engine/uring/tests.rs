@@ -149,6 +149,28 @@ fn those_for_whom_there_was_no_buffer_are_served_in_the_order_they_came() {
     assert!(engine.kernel().dry > 1, "one buffer was enough, which proves nothing");
 }
 
+/// Closing a socket enters the ring, where others may find no buffer; the next wait must not sleep over them.
+#[test]
+fn who_finds_no_buffer_while_another_is_closed_is_served_by_the_next_wait() {
+    let Some(mut engine) = engine(1) else { return };
+    let mut pairs = connect(&mut engine, 3);
+    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    // What the first gets is for whoever comes, and nobody waits for the one that is closed: so nobody is told.
+    engine.cancel(waiting[0]);
+    engine.cancel(waiting[2]);
+    for (_, peer) in &mut pairs[..2] {
+        peer.write_all(b"x").unwrap();
+    }
+    engine.close(pairs[2].0, Close::Now);
+    assert!(!engine.kernel().starved.is_empty(), "a buffer was found, which proves nothing");
+    let begun = engine.clock();
+    assert!(engine.due().is_some_and(|due| due <= begun));
+    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
+    assert!(engine.clock() - begun < DEADLINE / 2);
+    assert!(matches!(engine.take(waiting[1]), Ok(Done::Received { lease }) if &*lease == b"x"));
+}
+
 #[test]
 fn buffers_that_run_out_become_more_and_never_too_many() {
     let Some(mut engine) = growing(2, 8) else { return };
