@@ -27,6 +27,7 @@ on_every_engine! {
     a_shutdown_comes_after_the_sends_before_it,
     a_shutdown_of_the_read_side_takes_effect_at_once,
     what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end,
+    what_comes_after_the_read_side_was_shut_is_kept_for_nobody,
     a_release_comes_after_the_sends_before_it,
     a_release_waits_for_nothing_but_sends,
     a_shutdown_waits_for_nothing_but_sends,
@@ -257,6 +258,19 @@ fn what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end(rig: 
         assert_eq!(rig.try_recv(server, &mut first).unwrap(), 0);
         rig.close(client, Close::Now);
     }
+}
+
+fn what_comes_after_the_read_side_was_shut_is_kept_for_nobody(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    let unwanted = rig.pending(recv(server, 10));
+    rig.glance();
+    rig.give_up(unwanted);
+    rig.shut(server, Shutdown::Read);
+    rig.send(client, b"too late");
+    rig.until_seen("it arrives", |rig| unsent(rig, client) == 0);
+    rig.glance();
+    assert_eq!(rig.pool().lent(), 0);
+    assert_eq!(rig.recv(server, 10), b"");
 }
 
 /// How many bytes a stream has sent that have not arrived at the other end.

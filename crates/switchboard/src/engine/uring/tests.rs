@@ -1,7 +1,7 @@
 //! What only the inside shows: buffers that run out, and what is in flight for whom.
 
 use std::io::{IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::Uring;
@@ -201,6 +201,21 @@ fn a_full_receive_does_not_hide_what_is_behind_it() {
         other => panic!("{other:?}"),
     }
     assert_eq!(engine.try_recv(socket, &mut [0; 20_000]).unwrap(), 20_000 - 16_384);
+}
+
+/// What a receive that was given up brings counts among what had arrived when the read side was ended.
+#[test]
+fn what_is_on_its_way_when_the_read_side_is_ended_is_followed_by_the_end() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    glance(&mut engine);
+    engine.cancel(ticket);
+    peer.write_all(b"in time").unwrap();
+    run(&mut engine, Op::Shutdown { socket, how: Shutdown::Read });
+    glance(&mut engine);
+    assert!(matches!(run(&mut engine, recv(socket)), Done::Received { lease } if &*lease == b"in time"));
+    assert!(matches!(run(&mut engine, recv(socket)), Done::Received { lease } if lease.is_empty()));
 }
 
 /// A peer that sends without end fills what it is asked for, and leaves the other buffers to the others.
