@@ -5,9 +5,11 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::Uring;
+use crate::engine::kernel::Kernel;
 use crate::engine::lanes::Lanes;
 use crate::engine::{
-    Address, Close, Direction, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
+    Address, Close, Descriptor, Direction, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted,
+    Ticket,
 };
 
 type Engines = Lanes<Uring>;
@@ -203,6 +205,19 @@ fn a_full_receive_does_not_hide_what_is_behind_it() {
     assert_eq!(engine.try_recv(socket, &mut [0; 20_000]).unwrap(), 20_000 - 16_384);
 }
 
+/// A receive stops at urgent data: that it was short says nothing then.
+#[test]
+fn a_receive_cut_short_by_urgent_data_does_not_hide_what_is_behind_it() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    peer.write_all(b"before").unwrap();
+    rustix::net::send(&peer, b"!", rustix::net::SendFlags::OOB).unwrap();
+    peer.write_all(b"behind").unwrap();
+    assert!(matches!(finish(&mut engine, ticket), Done::Received { lease } if &*lease == b"before"));
+    assert_eq!(engine.try_recv(socket, &mut [0; 100]).unwrap(), 6);
+}
+
 /// What a receive that was given up brings counts among what had arrived when the read side was ended.
 #[test]
 fn what_is_on_its_way_when_the_read_side_is_ended_is_followed_by_the_end() {
@@ -333,6 +348,32 @@ fn a_closed_connection_sends_its_end_at_once() {
     }
 }
 
+/// A release ends what is in flight, and what came of that is not lost: it is handed out, or left in the socket.
+#[test]
+fn what_comes_while_a_socket_is_released_goes_with_it() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    glance(&mut engine);
+    engine.cancel(ticket);
+    peer.write_all(b"on its way").unwrap();
+    drop(peer);
+    let Done::Released { descriptor: Descriptor::Owned(descriptor), parked } =
+        run(&mut engine, Op::Release { socket })
+    else {
+        panic!("not released")
+    };
+    let mut all = Vec::new();
+    for outcome in parked {
+        match outcome {
+            Ok(Done::Received { lease }) => all.extend_from_slice(&lease),
+            other => panic!("{other:?}"),
+        }
+    }
+    TcpStream::from(descriptor).read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"on its way");
+}
+
 /// A send that was begun ends with its socket, and no other is begun for what is left of it.
 #[test]
 fn a_connection_that_is_closed_sends_no_more() {
@@ -343,7 +384,8 @@ fn a_connection_that_is_closed_sends_no_more() {
         for _ in 0..3 {
             glance(&mut engine);
         }
-        assert!(engine.kernel().entries[socket].writing.is_some(), "nothing is begun, which proves nothing");
+        // What is left goes on by itself, and not only when there is room.
+        assert!(engine.kernel().taken_over(socket) > 0);
         engine.close(socket, close);
         let mut heard = Vec::new();
         match (close, peer.read_to_end(&mut heard)) {
