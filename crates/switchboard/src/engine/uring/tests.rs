@@ -173,6 +173,23 @@ fn who_finds_no_buffer_while_another_is_closed_is_served_by_the_next_wait() {
     assert!(matches!(engine.take(waiting[1]), Ok(Done::Received { lease }) if &*lease == b"x"));
 }
 
+/// The same for who was served meanwhile.
+#[test]
+fn who_receives_while_another_is_closed_is_told_by_the_next_wait() {
+    let Some(mut engine) = engine(8) else { return };
+    let mut pairs = connect(&mut engine, 2);
+    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    engine.cancel(waiting[0]);
+    pairs[1].1.write_all(b"x").unwrap();
+    engine.close(pairs[0].0, Close::Now);
+    let begun = engine.clock();
+    let mut finished = Vec::new();
+    engine.wait(Some(begun + DEADLINE), &mut finished).unwrap();
+    assert_eq!(finished, waiting[1..]);
+    assert!(engine.clock() - begun < DEADLINE / 2);
+}
+
 #[test]
 fn buffers_that_run_out_become_more_and_never_too_many() {
     let Some(mut engine) = growing(2, 8) else { return };
