@@ -23,9 +23,11 @@ on_every_engine! {
     nothing_overtakes_a_send_that_waits,
     nothing_overtakes_a_receive_that_waits,
     nothing_overtakes_a_receive_that_was_not_taken,
+    what_has_arrived_can_be_tried_for_in_pieces_and_so_can_the_end,
     a_shutdown_comes_after_the_sends_before_it,
     a_shutdown_of_the_read_side_takes_effect_at_once,
     what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end,
+    what_comes_after_the_read_side_was_shut_is_kept_for_nobody,
     a_release_comes_after_the_sends_before_it,
     a_release_waits_for_nothing_but_sends,
     a_shutdown_waits_for_nothing_but_sends,
@@ -181,6 +183,24 @@ fn nothing_overtakes_a_receive_that_was_not_taken(rig: &mut Rig) {
     assert_eq!(rig.recv(server, 8), b"def");
 }
 
+/// Within one pass: that a socket was emptied is found out, not guessed.
+fn what_has_arrived_can_be_tried_for_in_pieces_and_so_can_the_end(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    rig.send(client, b"in pieces");
+    rig.shut(client, Shutdown::Write);
+    let mut piece = [0; 3];
+    rig.until_seen("it arrives", |rig| rig.try_recv(server, &mut piece).is_ok());
+    assert_eq!(&piece, b"in ");
+    for rest in [b"pie", b"ces"] {
+        assert_eq!(rig.try_recv(server, &mut piece).unwrap(), 3);
+        assert_eq!(&piece, rest);
+    }
+    rig.until_seen("the end", |rig| rig.try_recv(server, &mut piece).is_ok_and(|count| count == 0));
+    assert_eq!(rig.try_recv(server, &mut piece).unwrap(), 0);
+    assert_eq!(rig.recv(server, 1), b"");
+    assert_eq!(rig.try_recv(server, &mut piece).unwrap(), 0);
+}
+
 fn a_shutdown_comes_after_the_sends_before_it(rig: &mut Rig) {
     for how in [Shutdown::Write, Shutdown::Both] {
         let (client, server) = rig.pair();
@@ -236,6 +256,19 @@ fn what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end(rig: 
         assert_eq!(rig.try_recv(server, &mut first).unwrap(), 0);
         rig.close(client, Close::Now);
     }
+}
+
+fn what_comes_after_the_read_side_was_shut_is_kept_for_nobody(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    let unwanted = rig.pending(recv(server, 10));
+    rig.glance();
+    rig.give_up(unwanted);
+    rig.shut(server, Shutdown::Read);
+    rig.send(client, b"too late");
+    rig.until_seen("it arrives", |rig| unsent(rig, client) == 0);
+    rig.glance();
+    assert_eq!(rig.pool().lent(), 0);
+    assert_eq!(rig.recv(server, 10), b"");
 }
 
 /// How many bytes a stream has sent that have not arrived at the other end.

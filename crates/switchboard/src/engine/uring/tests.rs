@@ -1,22 +1,29 @@
 //! What only the inside shows: buffers that run out, and what is in flight for whom.
 
 use std::io::{IoSlice, Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Uring;
+use crate::engine::kernel::Kernel;
 use crate::engine::lanes::Lanes;
 use crate::engine::{
-    Address, Close, Descriptor, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
+    Address, Close, Descriptor, Direction, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted,
+    Ticket,
 };
 
 type Engines = Lanes<Uring>;
 
 /// An engine whose kernel has so many buffers and never more; nothing if there is no io_uring here.
 fn engine(buffers: usize) -> Option<Engines> {
-    match Uring::with_buffers(buffers, buffers) {
+    growing(buffers, buffers)
+}
+
+/// The same with so many at first.
+fn growing(buffers: usize, most_buffers: usize) -> Option<Engines> {
+    match Uring::with_buffers(buffers, most_buffers) {
         Ok(uring) => Some(Lanes::new(uring)),
         Err(error) => {
             let required = std::env::var("SWITCHBOARD_REQUIRE").unwrap_or_default();
@@ -96,6 +103,10 @@ fn recv(socket: Socket) -> Op {
     Op::Recv { socket, max: usize::MAX, peek: false }
 }
 
+fn send(socket: Socket, count: usize) -> Op {
+    Op::Send { socket, parts: vec![vec![1; count].into()] }
+}
+
 /// G6: nobody is closed and nobody starves where there are far fewer buffers than connections that need one.
 #[test]
 fn g6_a_hundred_are_served_with_four_buffers() {
@@ -121,6 +132,124 @@ fn g6_a_hundred_are_served_with_four_buffers() {
         peer.read_exact(&mut heard).unwrap();
         assert_eq!(&heard, b"still here");
     }
+}
+
+#[test]
+fn those_for_whom_there_was_no_buffer_are_served_in_the_order_they_came() {
+    let Some(mut engine) = engine(1) else { return };
+    let mut pairs = connect(&mut engine, 6);
+    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    for (_, peer) in &mut pairs {
+        peer.write_all(b"x").unwrap();
+    }
+    let mut finished = Vec::new();
+    until(&mut engine, |engine| {
+        let now = engine.clock();
+        engine.wait(Some(now), &mut finished).unwrap();
+        (finished.len() == waiting.len()).then_some(())
+    });
+    assert_eq!(finished, waiting);
+    assert!(engine.kernel().dry > 1, "one buffer was enough, which proves nothing");
+}
+
+/// Closing a socket enters the ring, where others may find no buffer; the next wait must not sleep over them.
+#[test]
+fn who_finds_no_buffer_while_another_is_closed_is_served_by_the_next_wait() {
+    let Some(mut engine) = engine(1) else { return };
+    let mut pairs = connect(&mut engine, 3);
+    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    // What the first gets is for whoever comes, and nobody waits for the one that is closed: so nobody is told.
+    engine.cancel(waiting[0]);
+    engine.cancel(waiting[2]);
+    for (_, peer) in &mut pairs[..2] {
+        peer.write_all(b"x").unwrap();
+    }
+    engine.close(pairs[2].0, Close::Now);
+    assert!(!engine.kernel().starved.is_empty(), "a buffer was found, which proves nothing");
+    let begun = engine.clock();
+    assert!(engine.due().is_some_and(|due| due <= begun));
+    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
+    assert!(engine.clock() - begun < DEADLINE / 2);
+    assert!(matches!(engine.take(waiting[1]), Ok(Done::Received { lease }) if &*lease == b"x"));
+}
+
+/// The same for who was served meanwhile.
+#[test]
+fn who_receives_while_another_is_closed_is_told_by_the_next_wait() {
+    let Some(mut engine) = engine(8) else { return };
+    let mut pairs = connect(&mut engine, 2);
+    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+    glance(&mut engine);
+    engine.cancel(waiting[0]);
+    pairs[1].1.write_all(b"x").unwrap();
+    engine.close(pairs[0].0, Close::Now);
+    let begun = engine.clock();
+    let mut finished = Vec::new();
+    engine.wait(Some(begun + DEADLINE), &mut finished).unwrap();
+    assert_eq!(finished, waiting[1..]);
+    assert!(engine.clock() - begun < DEADLINE / 2);
+}
+
+#[test]
+fn buffers_that_run_out_become_more_and_never_too_many() {
+    let Some(mut engine) = growing(2, 8) else { return };
+    let mut pairs = connect(&mut engine, 40);
+    for _ in 0..5 {
+        let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
+        glance(&mut engine);
+        for (_, peer) in &mut pairs {
+            peer.write_all(b"x").unwrap();
+        }
+        for ticket in waiting {
+            finish(&mut engine, ticket);
+        }
+    }
+    glance(&mut engine);
+    assert_eq!(engine.kernel().ring.provided(), 8);
+}
+
+/// What is behind a full buffer can be tried for in the same pass.
+#[test]
+fn a_full_receive_does_not_hide_what_is_behind_it() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    peer.write_all(&[7; 20_000]).unwrap();
+    match finish(&mut engine, ticket) {
+        Done::Received { lease } => assert_eq!(lease.len(), 16_384),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(engine.try_recv(socket, &mut [0; 20_000]).unwrap(), 20_000 - 16_384);
+}
+
+/// A receive stops at urgent data: that it was short says nothing then.
+#[test]
+fn a_receive_cut_short_by_urgent_data_does_not_hide_what_is_behind_it() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    peer.write_all(b"before").unwrap();
+    rustix::net::send(&peer, b"!", rustix::net::SendFlags::OOB).unwrap();
+    peer.write_all(b"behind").unwrap();
+    assert!(matches!(finish(&mut engine, ticket), Done::Received { lease } if &*lease == b"before"));
+    assert_eq!(engine.try_recv(socket, &mut [0; 100]).unwrap(), 6);
+}
+
+/// What a receive that was given up brings counts among what had arrived when the read side was ended.
+#[test]
+fn what_is_on_its_way_when_the_read_side_is_ended_is_followed_by_the_end() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    glance(&mut engine);
+    engine.cancel(ticket);
+    peer.write_all(b"in time").unwrap();
+    run(&mut engine, Op::Shutdown { socket, how: Shutdown::Read });
+    glance(&mut engine);
+    assert!(matches!(run(&mut engine, recv(socket)), Done::Received { lease } if &*lease == b"in time"));
+    assert!(matches!(run(&mut engine, recv(socket)), Done::Received { lease } if lease.is_empty()));
 }
 
 /// A peer that sends without end fills what it is asked for, and leaves the other buffers to the others.
@@ -238,6 +367,83 @@ fn a_closed_connection_sends_its_end_at_once() {
     }
 }
 
+/// A release ends what is in flight, and what came of that is not lost: it is handed out, or left in the socket.
+#[test]
+fn what_comes_while_a_socket_is_released_goes_with_it() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    let ticket = pend(&mut engine, recv(socket));
+    glance(&mut engine);
+    engine.cancel(ticket);
+    peer.write_all(b"on its way").unwrap();
+    drop(peer);
+    let Done::Released { descriptor: Descriptor::Owned(descriptor), parked } =
+        run(&mut engine, Op::Release { socket })
+    else {
+        panic!("not released")
+    };
+    let mut all = Vec::new();
+    for outcome in parked {
+        match outcome {
+            Ok(Done::Received { lease }) => all.extend_from_slice(&lease),
+            other => panic!("{other:?}"),
+        }
+    }
+    TcpStream::from(descriptor).read_to_end(&mut all).unwrap();
+    assert_eq!(all, b"on its way");
+}
+
+/// A send that was begun ends with its socket, and no other is begun for what is left of it.
+#[test]
+fn a_connection_that_is_closed_sends_no_more() {
+    let Some(mut engine) = engine(8) else { return };
+    for close in [Close::Now, Close::Reset] {
+        let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+        pend(&mut engine, send(socket, 16 << 20));
+        for _ in 0..3 {
+            glance(&mut engine);
+        }
+        // What is left goes on by itself, and not only when there is room.
+        assert!(engine.kernel().taken_over(socket) > 0);
+        engine.close(socket, close);
+        let mut heard = Vec::new();
+        match (close, peer.read_to_end(&mut heard)) {
+            (Close::Now, end) => assert_eq!(end.unwrap(), heard.len()),
+            (_, end) => assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset),
+        }
+        assert!(heard.len() < 16 << 20);
+    }
+}
+
+/// Only one operation is in flight per direction: a close ends what it knows of.
+#[test]
+fn a_send_behind_a_wait_that_was_given_up_ends_with_its_socket() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
+    while engine.try_send(socket, &[IoSlice::new(&[0; 65_536])]).is_ok() {}
+    let waits = pend(&mut engine, Op::Ready { socket, direction: Direction::Write });
+    glance(&mut engine);
+    engine.cancel(waits);
+    assert!(engine.kernel().entries[socket].writing.is_some(), "nothing is armed, which proves nothing");
+    pend(&mut engine, send(socket, 1 << 20));
+    engine.close(socket, Close::Now);
+    peer.read_to_end(&mut Vec::new()).unwrap();
+}
+
+/// Whoever sleeps elsewhere must not sleep over what is begun in the next wait.
+#[test]
+fn what_was_submitted_and_not_begun_is_due() {
+    let Some(mut engine) = engine(8) else { return };
+    let (socket, _peer) = connect(&mut engine, 1).pop().unwrap();
+    glance(&mut engine);
+    assert_eq!(engine.due(), None);
+    let sent = pend(&mut engine, send(socket, 5));
+    assert!(engine.due().is_some_and(|due| due <= engine.clock()));
+    finish(&mut engine, sent);
+    glance(&mut engine);
+    assert_eq!(engine.due(), None);
+}
+
 /// Closing a socket enters the ring, which hears whatever has happened; the next wait must not sleep over it.
 #[test]
 fn a_bell_that_is_heard_while_a_socket_is_closed_ends_the_next_wait() {
@@ -250,6 +456,7 @@ fn a_bell_that_is_heard_while_a_socket_is_closed_ends_the_next_wait() {
     engine.close(socket, Close::Now);
     assert!(engine.kernel().rung, "the bell was not heard, which proves nothing");
     let begun = engine.clock();
+    assert!(engine.due().is_some_and(|due| due <= begun));
     engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
     assert!(engine.clock() - begun < DEADLINE / 2);
 }
