@@ -1,15 +1,15 @@
 //! What only the inside shows: buffers that run out, and what is in flight for whom.
 
+mod closing;
+
 use std::io::{IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use super::Uring;
-use crate::engine::kernel::Kernel;
 use crate::engine::lanes::Lanes;
 use crate::engine::{
-    Address, Close, Descriptor, Direction, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted,
-    Ticket,
+    Address, Close, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
 };
 
 type Engines = Lanes<Uring>;
@@ -151,43 +151,17 @@ fn those_for_whom_there_was_no_buffer_are_served_in_the_order_they_came() {
     assert!(engine.kernel().dry > 1, "one buffer was enough, which proves nothing");
 }
 
-/// Closing a socket enters the ring, where others may find no buffer; the next wait must not sleep over them.
+/// The kernel takes a buffer before it looks for bytes: who found none may have nothing to receive yet.
 #[test]
-fn who_finds_no_buffer_while_another_is_closed_is_served_by_the_next_wait() {
+fn who_found_no_buffer_and_has_nothing_to_receive_waits_on() {
     let Some(mut engine) = engine(1) else { return };
-    let mut pairs = connect(&mut engine, 3);
-    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
-    glance(&mut engine);
-    // What the first gets is for whoever comes, and nobody waits for the one that is closed: so nobody is told.
-    engine.cancel(waiting[0]);
-    engine.cancel(waiting[2]);
-    for (_, peer) in &mut pairs[..2] {
-        peer.write_all(b"x").unwrap();
-    }
-    engine.close(pairs[2].0, Close::Now);
-    assert!(!engine.kernel().starved.is_empty(), "a buffer was found, which proves nothing");
-    let begun = engine.clock();
-    assert!(engine.due().is_some_and(|due| due <= begun));
-    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
-    assert!(engine.clock() - begun < DEADLINE / 2);
-    assert!(matches!(engine.take(waiting[1]), Ok(Done::Received { lease }) if &*lease == b"x"));
-}
-
-/// The same for who was served meanwhile.
-#[test]
-fn who_receives_while_another_is_closed_is_told_by_the_next_wait() {
-    let Some(mut engine) = engine(8) else { return };
     let mut pairs = connect(&mut engine, 2);
+    pairs[0].1.write_all(b"x").unwrap();
     let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
     glance(&mut engine);
-    engine.cancel(waiting[0]);
-    pairs[1].1.write_all(b"x").unwrap();
-    engine.close(pairs[0].0, Close::Now);
-    let begun = engine.clock();
-    let mut finished = Vec::new();
-    engine.wait(Some(begun + DEADLINE), &mut finished).unwrap();
-    assert_eq!(finished, waiting[1..]);
-    assert!(engine.clock() - begun < DEADLINE / 2);
+    assert!(engine.kernel().dry > 0, "a buffer was found, which proves nothing");
+    pairs[1].1.write_all(b"y").unwrap();
+    assert!(matches!(finish(&mut engine, waiting[1]), Done::Received { lease } if &*lease == b"y"));
 }
 
 #[test]
@@ -330,104 +304,6 @@ fn pend_or_keep(engine: &mut Engines, socket: Socket, received: &mut Vec<u8>) ->
     }
 }
 
-/// E16: what is armed on a listener keeps its file; closing it must end that at once, not in the next wait.
-#[test]
-fn e16_a_closed_listener_frees_its_port_at_once() {
-    let Some(mut engine) = engine(8) else { return };
-    let (listener, address) = listen(&mut engine);
-    pend(&mut engine, Op::Accept { socket: listener, wait: true });
-    glance(&mut engine);
-    assert!(engine.kernel().entries[listener].reading.is_some(), "nothing is armed, which proves nothing");
-    engine.close(listener, Close::Now);
-    // Without SO_REUSEADDR, which would let it be bound while another closes.
-    let again =
-        rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&again, &address).unwrap();
-}
-
-/// The same of a connection: the peer has the end at once, though a receive was armed.
-#[test]
-fn a_closed_connection_sends_its_end_at_once() {
-    let Some(mut engine) = engine(8) else { return };
-    for close in [Close::Now, Close::Reset, Close::GENTLY] {
-        let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-        pend(&mut engine, recv(socket));
-        glance(&mut engine);
-        assert!(engine.kernel().entries[socket].reading.is_some(), "nothing is armed, which proves nothing");
-        engine.close(socket, close);
-        let begun = engine.clock();
-        let end = peer.read(&mut [0; 1]);
-        assert!(engine.clock() - begun < Duration::from_secs(5));
-        match close {
-            Close::Reset => assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset),
-            _ => assert_eq!(end.unwrap(), 0),
-        }
-    }
-}
-
-/// A release ends what is in flight, and what came of that is not lost: it is handed out, or left in the socket.
-#[test]
-fn what_comes_while_a_socket_is_released_goes_with_it() {
-    let Some(mut engine) = engine(8) else { return };
-    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-    let ticket = pend(&mut engine, recv(socket));
-    glance(&mut engine);
-    engine.cancel(ticket);
-    peer.write_all(b"on its way").unwrap();
-    drop(peer);
-    let Done::Released { descriptor: Descriptor::Owned(descriptor), parked } =
-        run(&mut engine, Op::Release { socket })
-    else {
-        panic!("not released")
-    };
-    let mut all = Vec::new();
-    for outcome in parked {
-        match outcome {
-            Ok(Done::Received { lease }) => all.extend_from_slice(&lease),
-            other => panic!("{other:?}"),
-        }
-    }
-    TcpStream::from(descriptor).read_to_end(&mut all).unwrap();
-    assert_eq!(all, b"on its way");
-}
-
-/// A send that was begun ends with its socket, and no other is begun for what is left of it.
-#[test]
-fn a_connection_that_is_closed_sends_no_more() {
-    let Some(mut engine) = engine(8) else { return };
-    for close in [Close::Now, Close::Reset] {
-        let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-        pend(&mut engine, send(socket, 16 << 20));
-        for _ in 0..3 {
-            glance(&mut engine);
-        }
-        // What is left goes on by itself, and not only when there is room.
-        assert!(engine.kernel().taken_over(socket) > 0);
-        engine.close(socket, close);
-        let mut heard = Vec::new();
-        match (close, peer.read_to_end(&mut heard)) {
-            (Close::Now, end) => assert_eq!(end.unwrap(), heard.len()),
-            (_, end) => assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset),
-        }
-        assert!(heard.len() < 16 << 20);
-    }
-}
-
-/// Only one operation is in flight per direction: a close ends what it knows of.
-#[test]
-fn a_send_behind_a_wait_that_was_given_up_ends_with_its_socket() {
-    let Some(mut engine) = engine(8) else { return };
-    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-    while engine.try_send(socket, &[IoSlice::new(&[0; 65_536])]).is_ok() {}
-    let waits = pend(&mut engine, Op::Ready { socket, direction: Direction::Write });
-    glance(&mut engine);
-    engine.cancel(waits);
-    assert!(engine.kernel().entries[socket].writing.is_some(), "nothing is armed, which proves nothing");
-    pend(&mut engine, send(socket, 1 << 20));
-    engine.close(socket, Close::Now);
-    peer.read_to_end(&mut Vec::new()).unwrap();
-}
-
 /// Whoever sleeps elsewhere must not sleep over what is begun in the next wait.
 #[test]
 fn what_was_submitted_and_not_begun_is_due() {
@@ -440,23 +316,6 @@ fn what_was_submitted_and_not_begun_is_due() {
     finish(&mut engine, sent);
     glance(&mut engine);
     assert_eq!(engine.due(), None);
-}
-
-/// Closing a socket enters the ring, which hears whatever has happened; the next wait must not sleep over it.
-#[test]
-fn a_bell_that_is_heard_while_a_socket_is_closed_ends_the_next_wait() {
-    let Some(mut engine) = engine(8) else { return };
-    let (socket, _peer) = connect(&mut engine, 1).pop().unwrap();
-    let ticket = pend(&mut engine, recv(socket));
-    glance(&mut engine);
-    engine.cancel(ticket);
-    engine.bell().ring();
-    engine.close(socket, Close::Now);
-    assert!(engine.kernel().rung, "the bell was not heard, which proves nothing");
-    let begun = engine.clock();
-    assert!(engine.due().is_some_and(|due| due <= begun));
-    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
-    assert!(engine.clock() - begun < DEADLINE / 2);
 }
 
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
