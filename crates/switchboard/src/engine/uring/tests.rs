@@ -1,17 +1,17 @@
 //! What only the inside shows: buffers that run out, and what is in flight for whom.
 
+mod closing;
+mod rivals;
+
 use std::io::{IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd;
-use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::Uring;
-use crate::engine::kernel::Kernel;
 use crate::engine::lanes::Lanes;
 use crate::engine::{
-    Address, Close, Descriptor, Direction, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted,
-    Ticket,
+    Address, Close, Done, Engine, Fact, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
 };
 
 type Engines = Lanes<Uring>;
@@ -153,43 +153,17 @@ fn those_for_whom_there_was_no_buffer_are_served_in_the_order_they_came() {
     assert!(engine.kernel().dry > 1, "one buffer was enough, which proves nothing");
 }
 
-/// Closing a socket enters the ring, where others may find no buffer; the next wait must not sleep over them.
+/// The kernel takes a buffer before it looks for bytes: who found none may have nothing to receive yet.
 #[test]
-fn who_finds_no_buffer_while_another_is_closed_is_served_by_the_next_wait() {
+fn who_found_no_buffer_and_has_nothing_to_receive_waits_on() {
     let Some(mut engine) = engine(1) else { return };
-    let mut pairs = connect(&mut engine, 3);
-    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
-    glance(&mut engine);
-    // What the first gets is for whoever comes, and nobody waits for the one that is closed: so nobody is told.
-    engine.cancel(waiting[0]);
-    engine.cancel(waiting[2]);
-    for (_, peer) in &mut pairs[..2] {
-        peer.write_all(b"x").unwrap();
-    }
-    engine.close(pairs[2].0, Close::Now);
-    assert!(!engine.kernel().starved.is_empty(), "a buffer was found, which proves nothing");
-    let begun = engine.clock();
-    assert!(engine.due().is_some_and(|due| due <= begun));
-    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
-    assert!(engine.clock() - begun < DEADLINE / 2);
-    assert!(matches!(engine.take(waiting[1]), Ok(Done::Received { lease }) if &*lease == b"x"));
-}
-
-/// The same for who was served meanwhile.
-#[test]
-fn who_receives_while_another_is_closed_is_told_by_the_next_wait() {
-    let Some(mut engine) = engine(8) else { return };
     let mut pairs = connect(&mut engine, 2);
+    pairs[0].1.write_all(b"x").unwrap();
     let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
     glance(&mut engine);
-    engine.cancel(waiting[0]);
-    pairs[1].1.write_all(b"x").unwrap();
-    engine.close(pairs[0].0, Close::Now);
-    let begun = engine.clock();
-    let mut finished = Vec::new();
-    engine.wait(Some(begun + DEADLINE), &mut finished).unwrap();
-    assert_eq!(finished, waiting[1..]);
-    assert!(engine.clock() - begun < DEADLINE / 2);
+    assert!(engine.kernel().dry > 0, "a buffer was found, which proves nothing");
+    pairs[1].1.write_all(b"y").unwrap();
+    assert!(matches!(finish(&mut engine, waiting[1]), Done::Received { lease } if &*lease == b"y"));
 }
 
 #[test]
@@ -332,104 +306,6 @@ fn pend_or_keep(engine: &mut Engines, socket: Socket, received: &mut Vec<u8>) ->
     }
 }
 
-/// E16: what is armed on a listener keeps its file; closing it must end that at once, not in the next wait.
-#[test]
-fn e16_a_closed_listener_frees_its_port_at_once() {
-    let Some(mut engine) = engine(8) else { return };
-    let (listener, address) = listen(&mut engine);
-    pend(&mut engine, Op::Accept { socket: listener, wait: true });
-    glance(&mut engine);
-    assert!(engine.kernel().entries[listener].reading.is_some(), "nothing is armed, which proves nothing");
-    engine.close(listener, Close::Now);
-    // Without SO_REUSEADDR, which would let it be bound while another closes.
-    let again =
-        rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::STREAM, None).unwrap();
-    rustix::net::bind(&again, &address).unwrap();
-}
-
-/// The same of a connection: the peer has the end at once, though a receive was armed.
-#[test]
-fn a_closed_connection_sends_its_end_at_once() {
-    let Some(mut engine) = engine(8) else { return };
-    for close in [Close::Now, Close::Reset, Close::GENTLY] {
-        let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-        pend(&mut engine, recv(socket));
-        glance(&mut engine);
-        assert!(engine.kernel().entries[socket].reading.is_some(), "nothing is armed, which proves nothing");
-        engine.close(socket, close);
-        let begun = engine.clock();
-        let end = peer.read(&mut [0; 1]);
-        assert!(engine.clock() - begun < Duration::from_secs(5));
-        match close {
-            Close::Reset => assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset),
-            _ => assert_eq!(end.unwrap(), 0),
-        }
-    }
-}
-
-/// A release ends what is in flight, and what came of that is not lost: it is handed out, or left in the socket.
-#[test]
-fn what_comes_while_a_socket_is_released_goes_with_it() {
-    let Some(mut engine) = engine(8) else { return };
-    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-    let ticket = pend(&mut engine, recv(socket));
-    glance(&mut engine);
-    engine.cancel(ticket);
-    peer.write_all(b"on its way").unwrap();
-    drop(peer);
-    let Done::Released { descriptor: Descriptor::Owned(descriptor), parked } =
-        run(&mut engine, Op::Release { socket })
-    else {
-        panic!("not released")
-    };
-    let mut all = Vec::new();
-    for outcome in parked {
-        match outcome {
-            Ok(Done::Received { lease }) => all.extend_from_slice(&lease),
-            other => panic!("{other:?}"),
-        }
-    }
-    TcpStream::from(descriptor).read_to_end(&mut all).unwrap();
-    assert_eq!(all, b"on its way");
-}
-
-/// A send that was begun ends with its socket, and no other is begun for what is left of it.
-#[test]
-fn a_connection_that_is_closed_sends_no_more() {
-    let Some(mut engine) = engine(8) else { return };
-    for close in [Close::Now, Close::Reset] {
-        let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-        pend(&mut engine, send(socket, 16 << 20));
-        for _ in 0..3 {
-            glance(&mut engine);
-        }
-        // What is left goes on by itself, and not only when there is room.
-        assert!(engine.kernel().taken_over(socket) > 0);
-        engine.close(socket, close);
-        let mut heard = Vec::new();
-        match (close, peer.read_to_end(&mut heard)) {
-            (Close::Now, end) => assert_eq!(end.unwrap(), heard.len()),
-            (_, end) => assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset),
-        }
-        assert!(heard.len() < 16 << 20);
-    }
-}
-
-/// Only one operation is in flight per direction: a close ends what it knows of.
-#[test]
-fn a_send_behind_a_wait_that_was_given_up_ends_with_its_socket() {
-    let Some(mut engine) = engine(8) else { return };
-    let (socket, mut peer) = connect(&mut engine, 1).pop().unwrap();
-    while engine.try_send(socket, &[IoSlice::new(&[0; 65_536])]).is_ok() {}
-    let waits = pend(&mut engine, Op::Ready { socket, direction: Direction::Write });
-    glance(&mut engine);
-    engine.cancel(waits);
-    assert!(engine.kernel().entries[socket].writing.is_some(), "nothing is armed, which proves nothing");
-    pend(&mut engine, send(socket, 1 << 20));
-    engine.close(socket, Close::Now);
-    peer.read_to_end(&mut Vec::new()).unwrap();
-}
-
 /// Whoever sleeps elsewhere must not sleep over what is begun in the next wait.
 #[test]
 fn what_was_submitted_and_not_begun_is_due() {
@@ -442,71 +318,6 @@ fn what_was_submitted_and_not_begun_is_due() {
     finish(&mut engine, sent);
     glance(&mut engine);
     assert_eq!(engine.due(), None);
-}
-
-/// Closing a socket enters the ring, which hears whatever has happened; the next wait must not sleep over it.
-#[test]
-fn a_bell_that_is_heard_while_a_socket_is_closed_ends_the_next_wait() {
-    let Some(mut engine) = engine(8) else { return };
-    let (socket, _peer) = connect(&mut engine, 1).pop().unwrap();
-    let ticket = pend(&mut engine, recv(socket));
-    glance(&mut engine);
-    engine.cancel(ticket);
-    engine.bell().ring();
-    engine.close(socket, Close::Now);
-    assert!(engine.kernel().rung, "the bell was not heard, which proves nothing");
-    let begun = engine.clock();
-    assert!(engine.due().is_some_and(|due| due <= begun));
-    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
-    assert!(engine.clock() - begun < DEADLINE / 2);
-}
-
-/// The same when there is no buffer left: who found none has nothing in flight, so only the next wait can serve it.
-#[test]
-fn g6_who_finds_no_buffer_while_another_closes_is_served_by_the_next_wait() {
-    let Some(mut engine) = engine(1) else { return };
-    let mut pairs = connect(&mut engine, 3);
-    let tickets: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
-    glance(&mut engine);
-    pairs[0].1.write_all(b"the only buffer").unwrap();
-    finish(&mut engine, tickets[0]);
-    pairs[1].1.write_all(b"heard").unwrap();
-    engine.cancel(tickets[2]);
-    engine.close(pairs[2].0, Close::Now);
-    assert_eq!(engine.kernel().starved.len(), 1, "there was a buffer, which proves nothing");
-    assert!(engine.due().is_some());
-    let begun = engine.clock();
-    engine.wait(Some(begun + DEADLINE), &mut Vec::new()).unwrap();
-    assert!(engine.clock() - begun < DEADLINE / 2);
-    assert!(matches!(engine.take(tickets[1]), Ok(Done::Received { lease }) if &*lease == b"heard"));
-}
-
-/// The kernel wakes an accept 128 times, and then gives it up, when others take what it is woken for. Whoever waits is not
-/// to hear of it.
-#[test]
-fn an_accept_outlasts_a_rival_that_takes_every_connection() {
-    let Some(mut engine) = engine(8) else { return };
-    let (listener, address) = listen(&mut engine);
-    let accept = || Op::Accept { socket: listener, wait: true };
-    let descriptor = engine.kernel().entries[listener].source.as_fd().try_clone_to_owned().unwrap();
-    let rival = TcpListener::from(descriptor);
-    let mut ticket = pend(&mut engine, accept());
-    glance(&mut engine);
-    let mut flight = engine.kernel().entries[listener].reading;
-    let given_up = (0..10_000).any(|_| {
-        let _peer = TcpStream::connect(address).unwrap();
-        let is_taken = rival.accept().is_ok();
-        if !is_taken {
-            assert!(matches!(finish(&mut engine, ticket), Done::Accepted { .. }));
-            ticket = pend(&mut engine, accept());
-        }
-        glance(&mut engine);
-        let before = std::mem::replace(&mut flight, engine.kernel().entries[listener].reading);
-        is_taken && flight != before
-    });
-    assert!(given_up, "the kernel goes on for ever, which proves nothing");
-    let _peer = TcpStream::connect(address).unwrap();
-    assert!(matches!(finish(&mut engine, ticket), Done::Accepted { .. }));
 }
 
 /// A receive that was woken 128 times in vain waits on a thread of the kernel's, and keeps a buffer there. Whoever finds
@@ -536,70 +347,6 @@ fn g6_who_has_nothing_to_receive_does_not_spin_for_a_buffer() {
         glance(&mut engine);
     }
     assert_eq!(engine.kernel().dry, 1);
-}
-
-/// Each of these closes ends in the middle of the news of another; they must not nest.
-#[test]
-fn a_thousand_gentle_closes_end_in_one_wait() {
-    let Some(mut engine) = engine(256) else { return };
-    let (sockets, peers): (Vec<_>, Vec<_>) = connect(&mut engine, 1_500).into_iter().unzip();
-    drop(peers);
-    for socket in sockets {
-        engine.close(socket, Close::GENTLY);
-    }
-    until(&mut engine, |engine| (engine.closing() == 0).then_some(()));
-}
-
-/// An urgent byte wakes a receive that finds nothing. Woken so too often, it is handed to a thread of the kernel's, where it
-/// blocks, with a buffer: as many as there are peers who like that.
-#[test]
-fn receives_that_are_woken_in_vain_fill_the_kernel_with_no_threads() {
-    let Some(mut engine) = engine(64) else { return };
-    let mut pairs = connect(&mut engine, 50);
-    let waiting: Vec<_> = pairs.iter().map(|(socket, _)| pend(&mut engine, recv(*socket))).collect();
-    glance(&mut engine);
-    for _ in 0..300 {
-        for (_, peer) in &pairs {
-            rustix::net::send(peer, b"!", rustix::net::SendFlags::OOB).unwrap();
-        }
-        for _ in 0..6 {
-            let soon = engine.clock() + Duration::from_micros(300);
-            engine.wait(Some(soon), &mut Vec::new()).unwrap();
-        }
-    }
-    let is_worker = |task: std::io::Result<std::fs::DirEntry>| {
-        let name = std::fs::read_to_string(task.unwrap().path().join("comm"));
-        name.is_ok_and(|name| name.starts_with("iou-wrk"))
-    };
-    // One for each ring of the process, and other tests have theirs.
-    let workers = std::fs::read_dir("/proc/self/task").unwrap().map(is_worker).filter(|is| *is).count();
-    assert!(workers < 20, "{workers} threads");
-    // The youngest first: those who were handed over before must not stand in the way.
-    for (index, (ticket, (socket, peer))) in waiting.into_iter().zip(&mut pairs).enumerate().rev() {
-        peer.write_all(&[index as u8]).unwrap();
-        assert!(
-            matches!(finish(&mut engine, ticket), Done::Received { lease } if lease[..] == [index as u8])
-        );
-        let released = run(&mut engine, Op::Release { socket: *socket });
-        assert!(matches!(released, Done::Released { .. }), "{released:?}");
-    }
-}
-
-/// What is released blocks as long as its next owner wants, whatever the ring needed.
-#[test]
-fn who_is_released_has_no_timeout_left() {
-    use rustix::net::sockopt::{Timeout, socket_timeout};
-    let Some(mut engine) = engine(8) else { return };
-    let (socket, _peer) = connect(&mut engine, 1).pop().unwrap();
-    let held = Rc::clone(&engine.kernel().entries[socket].source);
-    assert!(socket_timeout(held.as_fd(), Timeout::Recv).unwrap().is_some(), "it was not inherited");
-    drop(held);
-    match run(&mut engine, Op::Release { socket }) {
-        Done::Released { descriptor: Descriptor::Owned(descriptor), .. } => {
-            assert_eq!(socket_timeout(&descriptor, Timeout::Recv).unwrap(), None);
-        }
-        other => panic!("{other:?}"),
-    }
 }
 
 /// A pass costs one system call, timeouts and bells included: what a ring is for.
