@@ -10,9 +10,9 @@ use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::time::Instant;
 
-use switchboard_selector::{Interest, Mode};
+use switchboard_selector::{Interest, Mode, Signal};
 
-use super::helpers::Job;
+use super::helpers::{Helpers, Job};
 use super::{
     Address, Bell, Descriptor, Direction, Done, Fact, Lease, Plan, Pool, Question, Setting, Socket, Ticket,
 };
@@ -130,6 +130,19 @@ pub(super) struct Lamp {
     pub(super) writable: bool,
     /// The peer's end, an error or urgent data: after this, a short receive is no sign that nothing is left.
     pub(super) odd: bool,
+}
+
+impl News {
+    /// Takes in what the bell of a real kernel may have been rung for.
+    pub(super) fn answer_bell(&mut self, signals: &[Signal], helpers: &Helpers) {
+        for signal in signals {
+            let count = signal.take();
+            if count > 0 {
+                self.signals.push((signal.number(), count));
+            }
+        }
+        helpers.collect(&mut self.jobs);
+    }
 }
 
 /// What was brought, and to which socket's read side.

@@ -6,7 +6,7 @@
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, sockopt};
@@ -29,6 +29,12 @@ pub(super) struct Nature {
     pub(super) role: Role,
     /// Over TCP, as opposed to a Unix socket.
     pub(super) tcp: bool,
+}
+
+/// This very moment.
+#[expect(clippy::disallowed_methods, reason = "this is the engines' door to the clock")]
+pub(super) fn clock() -> Instant {
+    Instant::now()
 }
 
 pub(super) fn open(plan: Plan) -> io::Result<(Source, Nature)> {

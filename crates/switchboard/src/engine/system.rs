@@ -3,7 +3,6 @@
 //! A socket's name *is* its key in the selector, which owns it. Each is registered with no interest when it is opened,
 //! which costs no system call; interest comes with the first operation that has to wait.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -37,14 +36,12 @@ impl System {
 
     fn on(selector: Selector<Source>) -> Self {
         let bell = selector.bell();
-        #[expect(clippy::disallowed_methods, reason = "this is the engine's door to randomness")]
-        let random = RandomState::new().build_hasher().finish();
         Self {
             helpers: Helpers::new(Bell::new(move || bell.ring())),
             selector,
             events: Events::default(),
             signals: Vec::new(),
-            random,
+            random: random::seed(),
         }
     }
 
@@ -79,17 +76,6 @@ impl System {
         }
         Ok(())
     }
-
-    /// Takes in what the bell may have been rung for.
-    fn answer_bell(&mut self, news: &mut News) {
-        for signal in &self.signals {
-            let count = signal.take();
-            if count > 0 {
-                news.signals.push((signal.number(), count));
-            }
-        }
-        self.helpers.collect(&mut news.jobs);
-    }
 }
 
 impl Kernel for System {
@@ -97,9 +83,8 @@ impl Kernel for System {
         self.selector.mechanism().name()
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the engine's door to the clock")]
     fn clock(&self) -> Instant {
-        Instant::now()
+        native::clock()
     }
 
     fn random(&mut self) -> u64 {
@@ -204,7 +189,7 @@ impl Kernel for System {
             });
         }
         if self.events.rung() {
-            self.answer_bell(news);
+            news.answer_bell(&self.signals, &self.helpers);
         }
         Ok(())
     }

@@ -16,7 +16,6 @@ mod settle;
 mod tests;
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, IoSlice};
 use std::mem;
 use std::net::Shutdown;
@@ -84,8 +83,6 @@ impl Uring {
         let bell = selector::Bell::new()?;
         let bell_watch = ring.push(watch_bell(&bell));
         let helpers_bell = bell.clone();
-        #[expect(clippy::disallowed_methods, reason = "this is the engine's door to randomness")]
-        let random = RandomState::new().build_hasher().finish();
         Ok(Self {
             ring,
             entries: SlotMap::with_key(),
@@ -102,7 +99,7 @@ impl Uring {
             brought: false,
             signals: Vec::new(),
             helpers: Helpers::new(Bell::new(move || helpers_bell.ring())),
-            random,
+            random: random::seed(),
         })
     }
 
@@ -179,17 +176,6 @@ impl Uring {
     fn has_news(&self) -> bool {
         self.rung || !self.starved.is_empty()
     }
-
-    /// Takes in what the bell may have been rung for.
-    fn answer_bell(&mut self, news: &mut News) {
-        for signal in &self.signals {
-            let count = signal.take();
-            if count > 0 {
-                news.signals.push((signal.number(), count));
-            }
-        }
-        self.helpers.collect(&mut news.jobs);
-    }
 }
 
 impl Kernel for Uring {
@@ -197,9 +183,8 @@ impl Kernel for Uring {
         "uring"
     }
 
-    #[expect(clippy::disallowed_methods, reason = "this is the engine's door to the clock")]
     fn clock(&self) -> Instant {
-        Instant::now()
+        native::clock()
     }
 
     fn random(&mut self) -> u64 {
@@ -356,7 +341,7 @@ impl Kernel for Uring {
         self.brought = !(self.rung || news.arrivals.is_empty() && news.sent.is_empty());
         if self.rung {
             self.rung = false;
-            self.answer_bell(news);
+            news.answer_bell(&self.signals, &self.helpers);
         }
         Ok(())
     }
