@@ -312,7 +312,9 @@ fn a_close_is_told_of_rather_than_that_all_has_gone(network: &Network) {
     let event_loop = network.event_loop();
     let (ours, theirs) = pair(&mut **event_loop.engine());
     let (connection, calls) = start(&event_loop, ours, |_| {}, |_| {});
-    fill(&event_loop, &connection);
+    // In one piece: while it is filled little by little, all may have gone for a moment.
+    connection.send(&pattern(24 << 20)).unwrap();
+    assert!(connection.buffered() > 0, "the kernel took all of it");
     connection.close();
     assert_eq!(receive_all(&event_loop, theirs).1, None);
     event_loop.engine().close(theirs, Close::Now);
@@ -327,7 +329,9 @@ fn a_handler_that_panics_when_all_has_gone_loses_its_connection(network: &Networ
     event_loop.on_failure(move |_| count.set(count.get() + 1));
     let (ours, theirs) = pair(&mut **event_loop.engine());
     let (connection, calls) = start(&event_loop, ours, |_| {}, |_| panic!("boom"));
-    fill(&event_loop, &connection);
+    // In one piece: while it is filled little by little, all may have gone for a moment.
+    connection.send(&pattern(24 << 20)).unwrap();
+    assert!(connection.buffered() > 0, "the kernel took all of it");
     assert_eq!(receive_all(&event_loop, theirs).1, Some(io::ErrorKind::ConnectionReset));
     until(&event_loop, "the close", || !calls.closed.borrow().is_empty());
     assert_eq!((failures.get(), &calls.closed.borrow()[..]), (1, &[Err(io::ErrorKind::Other)][..]));
