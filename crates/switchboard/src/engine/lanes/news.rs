@@ -82,8 +82,7 @@ impl<K: Kernel> Lanes<K> {
             // Whoever reads was told the end already: nothing follows it.
             _ if matches!(slot.read.arrived.back(), Some(Arrival::End)) => {}
             Arrival::Error(error) if is_exhaustion(&error) => self.tell_exhaustion(socket, error),
-            arrival => {
-                let mut arrival = arrival;
+            mut arrival => {
                 let count = match &mut arrival {
                     Arrival::Bytes(lease) => {
                         // What came after the end was asked for is not received any more.
