@@ -19,7 +19,6 @@ mod kernel;
 mod lane;
 mod lanes;
 mod mechanism;
-pub mod memory;
 mod names;
 mod native;
 mod op;
@@ -30,6 +29,7 @@ mod pool;
 mod question;
 mod random;
 mod signals;
+pub mod sim;
 mod socket;
 mod system;
 mod uring;
@@ -87,7 +87,7 @@ pub fn from_environment() -> io::Result<Box<dyn Engine>> {
 ///
 /// Every method but [`wait`](Engine::wait) answers at once.
 pub trait Engine {
-    /// What this engine runs on, in one word: `uring`, `epoll`, `poll`, `select`, `memory`.
+    /// What this engine runs on, in one word: `uring`, `epoll`, `poll`, `select`, `sim`.
     fn name(&self) -> &str;
 
     /// The pass's time: stands still between two waits, so that all that one pass does shares one moment.

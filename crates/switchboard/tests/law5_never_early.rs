@@ -30,8 +30,8 @@ mod in_memory {
 
     #[test]
     fn an_hour_passes_at_once() {
-        rig::run(Lot::Memory, an_hour);
-        rig::run(Lot::MemoryOneshot, an_hour);
+        rig::run(Lot::Sim, an_hour);
+        rig::run(Lot::SimOneshot, an_hour);
     }
 
     fn an_hour(rig: &mut Rig) {

@@ -17,7 +17,7 @@ use switchboard::{Address, EventLoop, spawn};
 
 #[test]
 fn connections_that_come_and_go_leave_nothing_behind() {
-    for (network, times) in [(Network::MEMORY, 90_000), (Network::MEMORY_ONESHOT, 10_000)] {
+    for (network, times) in [(Network::SIM, 90_000), (Network::SIM_ONESHOT, 10_000)] {
         churn(&network, "127.0.0.1:0", times);
     }
     for network in real() {

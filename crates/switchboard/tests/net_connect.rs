@@ -10,7 +10,7 @@ use std::time::Duration;
 use network::streams::{block_on, unix_listener};
 use network::{Network, on_every_engine};
 use switchboard::engine::Listen;
-use switchboard::engine::memory::Network as World;
+use switchboard::engine::sim::Network as World;
 use switchboard::net::{Listener, Stream, TcpListener, TcpStream, UnixListener, UnixStream};
 use switchboard::{EventLoop, sleep, spawn};
 

@@ -208,7 +208,7 @@ fn churn(path: &Path, times: usize) {
 fn a_hundred_thousand_connections_in_memory_leave_nothing_behind() {
     let _alone = alone();
     let begun = real_now();
-    let receipt = tell_within(&Network::MEMORY, async {
+    let receipt = tell_within(&Network::SIM, async {
         let (server, address) = bind().await?;
         let over = Switch::default();
         let serving = spawn(server.until(over.thrown()).serve(echo));

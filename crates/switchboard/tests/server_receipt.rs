@@ -16,7 +16,7 @@ use switchboard::{sleep, spawn};
 
 /// One of each kind: finished, failed, idle, and left at the end of the drain with bytes that were not sent.
 fn one_of_each() -> Receipt {
-    let (event_loop, faults) = Network::MEMORY.faulty();
+    let (event_loop, faults) = Network::SIM.faulty();
     event_loop.on_failure(|_| {});
     tell_on(&event_loop, async {
         let (server, address) = bind().await?;

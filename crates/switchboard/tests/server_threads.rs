@@ -229,6 +229,6 @@ fn what_makes_no_sense_is_a_clear_error() {
         let (receipt, _) = serve(&network::Network::POLL, threads, usize::MAX, |_| {});
         assert_eq!(receipt.unwrap_err().kind(), kind);
     }
-    let (receipt, _) = serve(&network::Network::MEMORY, 2, usize::MAX, |_| {});
+    let (receipt, _) = serve(&network::Network::SIM, 2, usize::MAX, |_| {});
     assert_eq!(receipt.unwrap_err().kind(), io::ErrorKind::Unsupported);
 }

@@ -18,7 +18,7 @@ use switchboard::event_loop::WeakHandle;
 use switchboard::{Address, EventLoop, Handle, Sleep, Task, sleep, spawn, timeout, yield_now};
 
 fn in_memory() -> EventLoop {
-    Network::MEMORY.event_loop()
+    Network::SIM.event_loop()
 }
 
 /// What the second of two such rounds cost: the first has made room for it.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use network::{Network, on_every_engine, pair, until};
 use switchboard::EventLoop;
 use switchboard::engine::Close;
-use switchboard::engine::memory::{Lamps, Network as Simulated};
+use switchboard::engine::sim::{Lamps, Network as Simulated};
 use switchboard::event_loop::Next;
 
 on_every_engine! {

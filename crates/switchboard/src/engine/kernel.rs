@@ -2,7 +2,7 @@
 //!
 //! Three things stand behind it: [`System`](super::system), which is a selector and system calls;
 //! [`Uring`](super::uring), which begins what would block and brings what came of it; and
-//! [`Memory`](super::memory), which is a network in memory under virtual time. The engine above them, the
+//! [`Simulated`](super::sim), which is a network in memory under virtual time. The engine above them, the
 //! [`Lanes`](super::lanes), is one and the same: what holds on one holds on all, and what is simulated is the code that runs.
 
 use std::collections::VecDeque;

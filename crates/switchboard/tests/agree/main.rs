@@ -10,7 +10,7 @@ mod ending;
 mod trial;
 
 use switchboard::Mechanism;
-use switchboard::engine::memory::{Lamps, Network};
+use switchboard::engine::sim::{Lamps, Network};
 use switchboard::engine::{self, Engine};
 
 use trial::{Family, Trial};

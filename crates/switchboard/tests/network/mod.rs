@@ -34,9 +34,9 @@ macro_rules! on_every_engine {
         mod epoll { $(#[test] fn $body() { super::network::Network::EPOLL.run_test(super::$body); })* }
         mod poll { $(#[test] fn $body() { super::network::Network::POLL.run_test(super::$body); })* }
         mod select { $(#[test] fn $body() { super::network::Network::SELECT.run_test(super::$body); })* }
-        mod memory { $(#[test] fn $body() { super::network::Network::MEMORY.run_test(super::$body); })* }
-        mod memory_oneshot {
-            $(#[test] fn $body() { super::network::Network::MEMORY_ONESHOT.run_test(super::$body); })*
+        mod sim { $(#[test] fn $body() { super::network::Network::SIM.run_test(super::$body); })* }
+        mod sim_oneshot {
+            $(#[test] fn $body() { super::network::Network::SIM_ONESHOT.run_test(super::$body); })*
         }
     };
 }
@@ -47,8 +47,8 @@ impl Network {
     pub(crate) const EPOLL: Self = Self { lot: Lot::Epoll };
     pub(crate) const POLL: Self = Self { lot: Lot::Poll };
     pub(crate) const SELECT: Self = Self { lot: Lot::Select };
-    pub(crate) const MEMORY: Self = Self { lot: Lot::Memory };
-    pub(crate) const MEMORY_ONESHOT: Self = Self { lot: Lot::MemoryOneshot };
+    pub(crate) const SIM: Self = Self { lot: Lot::Sim };
+    pub(crate) const SIM_ONESHOT: Self = Self { lot: Lot::SimOneshot };
 
     /// Runs a test, unless its engine is not to be had here.
     pub(crate) fn run_test(&self, body: impl Fn(&Self)) {

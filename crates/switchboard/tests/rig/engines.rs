@@ -2,7 +2,7 @@
 
 use std::env;
 
-use switchboard::engine::memory::{Lamps, Network};
+use switchboard::engine::sim::{Lamps, Network};
 use switchboard::engine::{self, Engine, Mechanism};
 
 /// An engine to test on.
@@ -13,15 +13,15 @@ pub(crate) enum Lot {
     Poll,
     Select,
     /// A simulated network whose lamps are edges, as epoll's are.
-    Memory,
+    Sim,
     /// A simulated network whose lamps are lit once, as with poll and select.
-    MemoryOneshot,
+    SimOneshot,
 }
 
 impl Lot {
     /// All of them, for tests that go through them one after another.
     pub(crate) const ALL: [Self; 6] =
-        [Self::Uring, Self::Epoll, Self::Poll, Self::Select, Self::Memory, Self::MemoryOneshot];
+        [Self::Uring, Self::Epoll, Self::Poll, Self::Select, Self::Sim, Self::SimOneshot];
 
     /// Opens it. `None`, said aloud, if this system lacks it and nobody requires it.
     pub(crate) fn open(self) -> Option<(Box<dyn Engine>, Option<Network>)> {
@@ -31,8 +31,8 @@ impl Lot {
             Self::Poll => Mechanism::Poll,
             Self::Select => Mechanism::Select,
             // These need nothing of the system, so they are never skipped.
-            Self::Memory => return Some(in_memory(Lamps::Edge)),
-            Self::MemoryOneshot => return Some(in_memory(Lamps::Oneshot)),
+            Self::Sim => return Some(in_memory(Lamps::Edge)),
+            Self::SimOneshot => return Some(in_memory(Lamps::Oneshot)),
         };
         let name = mechanism.name();
         match engine::with(mechanism) {
@@ -59,6 +59,6 @@ impl Lot {
 fn in_memory(lamps: Lamps) -> (Box<dyn Engine>, Option<Network>) {
     let network = Network::new().lamps(lamps);
     let engine = network.engine();
-    assert_eq!(engine.name(), "memory");
+    assert_eq!(engine.name(), "sim");
     (engine, Some(network))
 }

@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use std::{io, panic, thread};
 
-use switchboard::engine::memory::Network;
+use switchboard::engine::sim::Network;
 use switchboard::engine::{Done, Engine, Failed, Op, Submitted, Ticket};
 
 pub(crate) use engines::Lot;
@@ -33,9 +33,9 @@ macro_rules! on_every_engine {
         mod epoll { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Epoll, super::$body); })+ }
         mod poll { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Poll, super::$body); })+ }
         mod select { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Select, super::$body); })+ }
-        mod memory { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Memory, super::$body); })+ }
-        mod memory_oneshot {
-            $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::MemoryOneshot, super::$body); })+
+        mod sim { $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::Sim, super::$body); })+ }
+        mod sim_oneshot {
+            $(#[test] fn $body() { crate::rig::run(crate::rig::Lot::SimOneshot, super::$body); })+
         }
     };
 }

@@ -29,7 +29,7 @@ use std::rc::Rc;
 
 use super::Engine;
 use super::lanes::Lanes;
-use kernel::Memory;
+use kernel::Simulated;
 use world::World;
 
 /// A network that exists in this thread's memory only, with one clock for all.
@@ -42,7 +42,7 @@ use world::World;
 /// ```
 /// use std::time::Duration;
 /// use switchboard::EventLoop;
-/// use switchboard::engine::memory::Network;
+/// use switchboard::engine::sim::Network;
 ///
 /// let event_loop = EventLoop::with(Network::new().engine());
 /// event_loop.later(Duration::from_secs(3600), |_| println!("an hour is over"));
@@ -84,7 +84,7 @@ impl Network {
         Self { lamps, ..self }
     }
 
-    /// Opens an engine on this network. Its name is `memory`.
+    /// Opens an engine on this network. Its name is `sim`.
     ///
     /// A [`wait`](Engine::wait) without a limit that nothing could ever end is an error,
     /// [`io::ErrorKind::Deadlock`](std::io::ErrorKind::Deadlock); as long as somebody holds a
@@ -92,7 +92,7 @@ impl Network {
     /// Blocking work (`Op::Call`) runs in the thread of the engine, inside its wait, and in order.
     #[must_use]
     pub fn engine(&self) -> Box<dyn Engine> {
-        Box::new(Lanes::new(Memory::new(Rc::clone(&self.world), self.lamps)))
+        Box::new(Lanes::new(Simulated::new(Rc::clone(&self.world), self.lamps)))
     }
 
     /// A signal arrives, once for each engine that waits for it or ever has.

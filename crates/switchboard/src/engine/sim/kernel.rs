@@ -29,7 +29,7 @@ use crate::engine::{
 use crate::engine::{helpers, names};
 
 /// One engine's part of the network.
-pub(super) struct Memory {
+pub(super) struct Simulated {
     world: Rc<RefCell<World>>,
     desk: DeskId,
     sockets: SlotMap<Socket, Id>,
@@ -45,7 +45,7 @@ struct Loose {
     lost: Arc<Mutex<Vec<Id>>>,
 }
 
-impl Memory {
+impl Simulated {
     pub(super) fn new(world: Rc<RefCell<World>>, lamps: Lamps) -> Self {
         let (desk, random) = world.borrow_mut().open_desk();
         let mode = match lamps {
@@ -120,9 +120,9 @@ impl Memory {
     }
 }
 
-impl Kernel for Memory {
+impl Kernel for Simulated {
     fn name(&self) -> &str {
-        "memory"
+        "sim"
     }
 
     fn clock(&self) -> Instant {
@@ -283,7 +283,7 @@ impl Kernel for Memory {
     }
 }
 
-impl Drop for Memory {
+impl Drop for Simulated {
     fn drop(&mut self) {
         // As a process that ends: what it has open is closed, and what it has not done is not done.
         let mut world = self.world.borrow_mut();

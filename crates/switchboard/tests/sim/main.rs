@@ -6,7 +6,7 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use switchboard::engine::memory::{Lamps, Network};
+use switchboard::engine::sim::{Lamps, Network};
 use switchboard::engine::{
     Close, Descriptor, Direction, Done, Engine, Fact, Lease, Op, Plan, Question, Setting, Submitted,
 };

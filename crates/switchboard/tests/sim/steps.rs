@@ -4,7 +4,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use switchboard::Address;
-use switchboard::engine::memory::{Lamps, Network};
+use switchboard::engine::sim::{Lamps, Network};
 use switchboard::engine::{
     Close, Done, Engine, Fact, Failed, Lease, Listen, Op, Plan, Question, Socket, Submitted, Ticket,
 };
