@@ -14,6 +14,8 @@
 mod address;
 mod bell;
 mod error;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the engines that roll these dice follow"))]
+mod faults;
 mod helpers;
 mod kernel;
 mod lane;
@@ -40,6 +42,7 @@ use std::time::Instant;
 pub use address::{Address, ParseAddressError, UnixName};
 pub use bell::Bell;
 pub use error::{is_exhaustion, is_transient};
+pub use faults::{Fault, Faults, Injected};
 pub use mechanism::{Choice, Mechanism};
 pub use op::{Direction, Done, Failed, Op, Submitted, Work};
 pub(crate) use payload::discard_payload;
