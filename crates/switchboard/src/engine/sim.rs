@@ -10,16 +10,19 @@
 //! * Faults are not made yet: bytes arrive at once, and only full buffers, full queues and programs lose or delay any.
 //! * Every IP address exists and can be bound. There is no file system: a Unix path is just a name.
 
+mod agenda;
 mod chime;
 mod connection;
 mod datagram;
 mod directory;
 mod hosts;
 mod kernel;
+mod link;
 mod listener;
 mod options;
 mod stream;
 mod watch;
+mod wire;
 mod world;
 
 use std::cell::RefCell;
@@ -29,7 +32,9 @@ use std::rc::Rc;
 
 use super::Engine;
 use super::lanes::Lanes;
+pub(crate) use hosts::HostId;
 use kernel::Simulated;
+pub use link::Link;
 use world::World;
 
 /// A network that exists in this thread's memory only, with one clock for all.
@@ -52,6 +57,7 @@ use world::World;
 #[derive(Clone)]
 pub struct Network {
     world: Rc<RefCell<World>>,
+    host: HostId,
     lamps: Lamps,
 }
 
@@ -75,7 +81,11 @@ impl Network {
     /// An empty network whose engines' [`random`](Engine::random) numbers follow from this seed.
     #[must_use]
     pub fn with_seed(seed: u64) -> Self {
-        Self { world: Rc::new(RefCell::new(World::new(seed))), lamps: Lamps::default() }
+        Self {
+            world: Rc::new(RefCell::new(World::new(seed))),
+            host: HostId::default(),
+            lamps: Lamps::default(),
+        }
     }
 
     /// The same network; engines opened through this value have lamps of this kind.
@@ -92,14 +102,14 @@ impl Network {
     /// Blocking work (`Op::Call`) runs in the thread of the engine, inside its wait, and in order.
     #[must_use]
     pub fn engine(&self) -> Box<dyn Engine> {
-        Box::new(Lanes::new(Simulated::new(Rc::clone(&self.world), self.lamps)))
+        Box::new(Lanes::new(Simulated::new(Rc::clone(&self.world), self.host, self.lamps)))
     }
 
     /// A signal arrives, once for each engine that waits for it or ever has.
     ///
     /// It is lost on an engine that has not, as the default action of a signal is not simulated.
     pub fn raise(&self, number: i32) {
-        self.world.borrow_mut().raise(number);
+        self.world.borrow_mut().raise(None, number);
     }
 
     /// Gives a host these addresses, for `Op::Resolve`. A host with none is unknown.

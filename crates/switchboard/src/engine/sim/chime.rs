@@ -31,6 +31,11 @@ impl Chime {
         Bell::counted(move || chime.ring(), Ringer(Arc::clone(self)))
     }
 
+    /// Whether it was rung, and nobody has heard it yet.
+    pub(super) fn is_rung(&self) -> bool {
+        self.lock().rung
+    }
+
     /// Whether it was rung since the last call.
     pub(super) fn take(&self) -> bool {
         std::mem::take(&mut self.lock().rung)

@@ -1,17 +1,16 @@
-//! What passes between the two ends of a connection: bytes, FIN, RST.
+//! What the program at one end of a connection may do: connect, receive, send, end, close.
 //!
-//! Everything arrives at once, as far as there is room for it. A TCP end that was closed with bytes still
-//! on their way stays behind as an orphan until they have arrived; one that is gone answers every byte with RST.
-//! Of Unix sockets both ends are one: closing tells the other end directly.
+//! A TCP end that was closed with bytes still on their [way](super::wire) stays behind as an orphan until they have arrived; one
+//! that is gone answers every byte with RST. Of Unix sockets both ends are one: closing tells the other end directly.
 
 use std::io::IoSlice;
 use std::net::Shutdown;
 
 use rustix::io::Errno;
 
-use super::stream::{Call, Family, Phase, Stream, each_part};
+use super::stream::{Call, Family, Phase, What, each_part};
 use super::watch::Cause;
-use super::world::{Body, Id, World};
+use super::world::{Id, World};
 use crate::engine::Address;
 
 impl World {
@@ -70,6 +69,8 @@ impl World {
                 stream.phase = Phase::Fresh;
                 stream.error = Some(Errno::CONNRESET);
                 self.stop_knocking(id);
+                self.refuse_what_arrives(id);
+                self.stream(id).other = None;
                 self.wake(id, Cause::Change);
             }
             Phase::Established => {
@@ -84,57 +85,6 @@ impl World {
         if let Some(stream) = self.stream_if_there(id) {
             stream.read_shut |= read;
             stream.write_shut |= write;
-            self.wake(id, Cause::Change);
-        }
-    }
-
-    /// Moves what has been sent as far as there is room, and the FIN behind it.
-    pub(super) fn flush(&mut self, id: Id) {
-        let Some(other) = self.stream_if_there(id).and_then(|stream| stream.other) else { return };
-        let Some([Body::Stream(here), Body::Stream(there)]) = self.bodies([id, other]) else {
-            return self.flush_to_nobody(id);
-        };
-        if !here.has_arrived() && there.refuses() {
-            self.hit_by_reset(other);
-            return self.hit_by_reset(id);
-        }
-        let moved = here.pour(there);
-        let ends = here.write_shut && !here.fin_sent && here.has_arrived() && here.family != Family::Unix;
-        if ends {
-            here.fin_sent = true;
-            (there.fin_seen, there.read_shut) = (true, true);
-            for end in [here, there] {
-                if end.fin_sent && end.fin_seen && end.phase == Phase::Established {
-                    end.phase = Phase::Closed;
-                    (end.read_shut, end.write_shut) = (true, true);
-                }
-            }
-        }
-        if moved > 0 {
-            self.wake(other, Cause::Arrival);
-        }
-        if ends {
-            self.wake(other, Cause::Change);
-            self.wake(id, Cause::Change);
-            if self.stream(id).orphan {
-                self.remove(id);
-            }
-        }
-    }
-
-    /// The other end is closed and forgotten.
-    fn flush_to_nobody(&mut self, id: Id) {
-        let stream = self.stream(id);
-        if !stream.has_arrived() {
-            self.hit_by_reset(id);
-        } else if stream.write_shut && !stream.fin_sent && stream.phase == Phase::Established {
-            stream.fin_sent = true;
-            if stream.fin_seen {
-                stream.phase = Phase::Closed;
-            }
-            if stream.orphan {
-                return self.remove(id);
-            }
             self.wake(id, Cause::Change);
         }
     }
@@ -171,7 +121,7 @@ impl World {
     /// close(2) on a connection, or on what was to become one.
     pub(super) fn close_stream(&mut self, id: Id, reset: bool) {
         let stream = self.stream(id);
-        let unread = stream.incoming.len();
+        let unread = stream.unread();
         match (stream.family, stream.phase) {
             (Family::Unix, _) => {
                 let other = stream.other;
@@ -181,10 +131,12 @@ impl World {
                 }
             }
             (_, Phase::Established) if reset || unread > 0 => {
-                let other = stream.other;
+                let (other, host) = (stream.other, self.host_of(id));
+                // The answer to all that is on its way here, too.
+                self.stream(id).wire.clear();
                 self.remove(id);
                 if let Some(other) = other {
-                    self.hit_by_reset(other);
+                    self.post(other, host, What::Reset);
                 }
             }
             (_, Phase::Established) => {
@@ -257,12 +209,13 @@ impl World {
     /// The child of a listener that nobody will accept: its client is told.
     pub(super) fn turn_away(&mut self, child: Id) {
         let Some(stream) = self.stream_if_there(child) else { return };
-        let Stream { family, other, ref incoming, .. } = *stream;
-        let unread = incoming.len();
+        let (family, other, unread) = (stream.family, stream.other, stream.unread());
+        stream.wire.clear();
+        let host = self.host_of(child);
         self.remove(child);
         match other {
             Some(other) if family == Family::Unix => self.end_unix(other, unread, true),
-            Some(other) => self.hit_by_reset(other),
+            Some(other) => self.post(other, host, What::Reset),
             None => {}
         }
     }

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 
 use rustix::io::Errno;
 
-use super::directory::{Protocol, destination, seen_by, source};
+use super::agenda::Event;
+use super::directory::{Protocol, destination, seen_by};
+use super::hosts::HostId;
 use super::options::Options;
 use super::watch::{Cause, Signs};
 use super::world::{Body, Id, World};
@@ -36,14 +38,18 @@ impl Datagram {
 }
 
 impl World {
-    pub(super) fn open_datagram(&mut self, bind: &Address) -> Result<Id, Errno> {
-        let id = self.insert(Body::Datagram(Datagram {
-            address: bind.clone(),
-            queue: VecDeque::new(),
-            held: 0,
-            options: Options::default(),
-        }));
-        match self.directory.bind(Protocol::Datagram, bind, false, id) {
+    pub(super) fn open_datagram(&mut self, host: HostId, bind: &Address) -> Result<Id, Errno> {
+        self.check_address(host, bind)?;
+        let id = self.insert(
+            host,
+            Body::Datagram(Datagram {
+                address: bind.clone(),
+                queue: VecDeque::new(),
+                held: 0,
+                options: Options::default(),
+            }),
+        );
+        match self.directory(host).bind(Protocol::Datagram, bind, false, id) {
             Ok(address) => {
                 self.datagram(id).address = address;
                 Ok(id)
@@ -67,14 +73,20 @@ impl World {
 
     pub(super) fn send_to(&mut self, id: Id, part: &[u8], to: &Address) -> Result<usize, Errno> {
         match (self.datagram(id).address.clone(), to) {
-            (Address::Ip(from), Address::Ip(to)) => self.send_over_ip(from, part, *to),
+            (Address::Ip(from), Address::Ip(to)) => self.send_over_ip(self.host_of(id), from, part, *to),
             (Address::Unix(_), Address::Unix(_)) => self.send_by_name(id, part, to),
             (Address::Ip(SocketAddr::V4(_)), _) => Err(Errno::AFNOSUPPORT),
             _ => Err(Errno::INVAL),
         }
     }
 
-    fn send_over_ip(&mut self, from: SocketAddr, part: &[u8], to: SocketAddr) -> Result<usize, Errno> {
+    fn send_over_ip(
+        &mut self,
+        host: HostId,
+        from: SocketAddr,
+        part: &[u8],
+        to: SocketAddr,
+    ) -> Result<usize, Errno> {
         if from.is_ipv4() && to.is_ipv6() {
             return Err(Errno::AFNOSUPPORT);
         }
@@ -88,24 +100,41 @@ impl World {
             return Err(Errno::MSGSIZE);
         }
         let to = destination(to);
-        let ip = if from.ip().is_unspecified() { source(to.ip()) } else { from.ip() };
+        let at = self.hosts.route(host, to.ip()).ok_or(Errno::NETUNREACH)?;
+        let ip = if from.ip().is_unspecified() {
+            self.hosts.source(host, to.ip(), at).ok_or(Errno::NETUNREACH)?
+        } else {
+            from.ip()
+        };
         let from = SocketAddr::new(ip, from.port());
-        if let Some(there) = self.directory.find_ip(Protocol::Datagram, to, from.port()) {
-            let receiver = self.datagram(there);
-            if receiver.held <= receiver.options.receive_buffer {
-                let from = match receiver.address {
-                    Address::Ip(address) => seen_by(address, from).into(),
-                    Address::Unix(_) => unreachable!("a port is bound to a Unix socket"),
-                };
-                self.deliver(there, from, part);
+        match self.throw((host, at), part.len()) {
+            Some(due) if due > self.now => {
+                self.schedule(due, Event::Packet { at, from, to, bytes: part.to_vec() });
             }
+            Some(_) => self.receive_packet(at, from, to, part),
+            None => {}
         }
         Ok(part.len())
     }
 
+    /// A datagram arrives at a host.
+    pub(super) fn receive_packet(&mut self, at: HostId, from: SocketAddr, to: SocketAddr, part: &[u8]) {
+        let found = self.directory(at).find_ip(Protocol::Datagram, to, from.port());
+        let Some(there) = found else { return };
+        let receiver = self.datagram(there);
+        if receiver.held <= receiver.options.receive_buffer {
+            let from = match receiver.address {
+                Address::Ip(address) => seen_by(address, from).into(),
+                Address::Unix(_) => unreachable!("a port is bound to a Unix socket"),
+            };
+            self.deliver(there, from, part);
+        }
+    }
+
     fn send_by_name(&mut self, id: Id, part: &[u8], to: &Address) -> Result<usize, Errno> {
         let Address::Unix(name) = to else { unreachable!("the caller has looked") };
-        let there = self.directory.find_unix(Protocol::Datagram, name)?;
+        let host = self.host_of(id);
+        let there = self.directory(host).find_unix(Protocol::Datagram, name)?;
         let sender = self.datagram(id);
         if part.len() > 2 * sender.options.send_buffer - 32 {
             return Err(Errno::MSGSIZE);
@@ -128,7 +157,8 @@ impl World {
 
     pub(super) fn close_datagram(&mut self, id: Id) {
         let address = self.datagram(id).address.clone();
-        self.directory.unbind(Protocol::Datagram, &address, id);
+        let host = self.host_of(id);
+        self.directory(host).unbind(Protocol::Datagram, &address, id);
         self.remove(id);
     }
 }

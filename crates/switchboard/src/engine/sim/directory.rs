@@ -125,9 +125,8 @@ impl Directory {
         }
     }
 
-    /// Takes a free port for a client that connects to `to`, and says from which address it does.
-    pub(super) fn take_pair(&mut self, to: SocketAddr) -> Result<SocketAddr, Errno> {
-        let ip = source(to.ip());
+    /// Takes a free port of `ip` for a client that connects to `to`.
+    pub(super) fn take_pair(&mut self, ip: IpAddr, to: SocketAddr) -> Result<SocketAddr, Errno> {
         let pairs = &self.pairs;
         let local = self
             .streams
@@ -312,12 +311,12 @@ mod tests {
         let to: SocketAddr = "127.0.0.1:80".parse().unwrap();
         let mut last = None;
         for _ in FIRST_PORT..=LAST_PORT {
-            last = Some(directory.take_pair(to).unwrap());
+            last = Some(directory.take_pair(to.ip(), to).unwrap());
         }
-        assert_eq!(directory.take_pair(to), Err(Errno::ADDRNOTAVAIL));
-        directory.take_pair("127.0.0.1:81".parse().unwrap()).unwrap();
+        assert_eq!(directory.take_pair(to.ip(), to), Err(Errno::ADDRNOTAVAIL));
+        directory.take_pair(to.ip(), "127.0.0.1:81".parse().unwrap()).unwrap();
         directory.free_pair(last.unwrap(), to);
-        assert_eq!(directory.take_pair(to).ok(), last);
+        assert_eq!(directory.take_pair(to.ip(), to).ok(), last);
     }
 
     #[test]

@@ -17,7 +17,9 @@ use slotmap::SlotMap;
 use switchboard_selector::{Interest, Mode};
 
 use super::Lamps;
+use super::agenda::Event;
 use super::chime::Chime;
+use super::hosts::HostId;
 use super::stream::{Family, Stream};
 use super::world::{Body, DeskId, Id, World};
 use crate::engine::error::stale;
@@ -31,6 +33,7 @@ use crate::engine::{helpers, names};
 /// One engine's part of the network.
 pub(super) struct Simulated {
     world: Rc<RefCell<World>>,
+    host: HostId,
     desk: DeskId,
     sockets: SlotMap<Socket, Id>,
     jobs: VecDeque<(Ticket, Job)>,
@@ -46,21 +49,15 @@ struct Loose {
 }
 
 impl Simulated {
-    pub(super) fn new(world: Rc<RefCell<World>>, lamps: Lamps) -> Self {
-        let (desk, random) = world.borrow_mut().open_desk();
+    /// An engine's, on a host.
+    pub(super) fn new(world: Rc<RefCell<World>>, host: HostId, lamps: Lamps) -> Self {
+        let chime = Arc::<Chime>::default();
+        let (desk, random) = world.borrow_mut().open_desk(host, Arc::clone(&chime));
         let mode = match lamps {
             Lamps::Edge => Mode::Edge,
             Lamps::Oneshot => Mode::Oneshot,
         };
-        Self {
-            world,
-            desk,
-            sockets: SlotMap::with_key(),
-            jobs: VecDeque::new(),
-            chime: Arc::default(),
-            mode,
-            random,
-        }
+        Self { world, host, desk, sockets: SlotMap::with_key(), jobs: VecDeque::new(), chime, mode, random }
     }
 
     fn world(&self) -> RefMut<'_, World> {
@@ -102,12 +99,17 @@ impl Simulated {
             return Err(invalid("this descriptor belongs to another network in memory"));
         }
         let id = loose.id.take().expect("a descriptor has its socket until it is adopted");
+        if self.world().host_of(id) != self.host {
+            return Err(invalid("this descriptor belongs to another host"));
+        }
         Ok(self.take_in(id))
     }
 
-    /// Does the work that was begun, in order. It is a user's, so nothing of ours is borrowed meanwhile.
+    /// Does the work that is due, in order. It is a user's, so nothing of ours is borrowed meanwhile.
     fn work(&mut self, news: &mut News) {
-        while let Some((ticket, job)) = self.jobs.pop_front() {
+        let due = if self.world().is_shuffled { self.world().take_jobs(self.desk) } else { self.jobs.len() };
+        for _ in 0..due {
+            let Some((ticket, job)) = self.jobs.pop_front() else { return };
             let outcome = match job {
                 Job::Resolve { host, port } => {
                     let addresses = self.world().hosts.resolve(&host, port);
@@ -139,9 +141,11 @@ impl Kernel for Simulated {
 
     fn open(&mut self, plan: Plan) -> io::Result<(Socket, Kind)> {
         let id = match plan {
-            Plan::Listen(listen) => self.world().listen(&listen)?,
-            Plan::Stream { like } => self.world().insert(Body::Stream(Box::new(Stream::new(&like)))),
-            Plan::Datagram { bind } => self.world().open_datagram(&bind)?,
+            Plan::Listen(listen) => self.world().listen(self.host, &listen)?,
+            Plan::Stream { like } => {
+                self.world().insert(self.host, Body::Stream(Box::new(Stream::new(&like))))
+            }
+            Plan::Datagram { bind } => self.world().open_datagram(self.host, &bind)?,
             Plan::Adopt(descriptor) => return self.adopt(descriptor),
         };
         Ok(self.take_in(id))
@@ -199,7 +203,7 @@ impl Kernel for Simulated {
 
     fn unread(&mut self, socket: Socket) -> io::Result<usize> {
         let (mut world, id) = self.at(socket)?;
-        Ok(world.stream(id).incoming.len())
+        Ok(world.stream(id).unread())
     }
 
     fn send(&mut self, socket: Socket, parts: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -246,6 +250,11 @@ impl Kernel for Simulated {
 
     fn start(&mut self, ticket: Ticket, job: Job) {
         self.jobs.push_back((ticket, job));
+        let mut world = self.world();
+        if world.is_shuffled {
+            let due = world.now + Duration::from_nanos(world.random() % LONGEST_JOB);
+            world.schedule(due, Event::Job(self.desk));
+        }
     }
 
     fn watch(&mut self, socket: Socket, interest: Interest, mode: Mode) -> io::Result<()> {
@@ -255,22 +264,36 @@ impl Kernel for Simulated {
     }
 
     fn select(&mut self, until: Option<Instant>, _: &Pool, news: &mut News) -> io::Result<()> {
-        self.work(news);
-        let mut world = self.world.borrow_mut();
-        world.close_lost();
-        world.collect(self.desk, &mut news.lamps);
-        world.take_signals(self.desk, &mut news.signals);
-        let rung = self.chime.take();
-        if rung || !(news.jobs.is_empty() && news.lamps.is_empty() && news.signals.is_empty()) {
-            return Ok(());
-        }
-        if let Some(until) = until {
+        loop {
+            self.work(news);
+            let mut world = self.world.borrow_mut();
+            world.close_lost();
+            world.collect(self.desk, &mut news.lamps);
+            world.take_signals(self.desk, &mut news.signals);
+            let rung = self.chime.take();
+            if rung || !(news.jobs.is_empty() && news.lamps.is_empty() && news.signals.is_empty()) {
+                return Ok(());
+            }
+            let now = world.now;
             // A look in vain takes its time, too: who never sleeps must not hold all clocks still.
-            world.now = if until > world.now { until } else { world.now + LOOK };
-            return Ok(());
+            let until = until.map(|until| if until > now { until } else { now + LOOK });
+            if world.is_driven {
+                if let Some(until) = until.filter(|until| *until <= now + LOOK) {
+                    world.advance(until);
+                }
+                return Ok(());
+            }
+            match (world.agenda.first(), until) {
+                (Some(due), None) => world.advance(due),
+                (Some(due), Some(until)) if due < until => world.advance(due),
+                (_, Some(until)) => {
+                    world.advance(until);
+                    return Ok(());
+                }
+                (None, None) => break,
+            }
         }
-        let others = world.has_other_desks();
-        drop(world);
+        let others = self.world().has_other_desks();
         if self.chime.wait() {
             return Ok(());
         }
@@ -305,6 +328,9 @@ impl Drop for Loose {
 fn invalid(message: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
+
+/// How long work off the loop takes at most, nanoseconds.
+const LONGEST_JOB: u64 = 2_000_000;
 
 /// What a look takes that found nothing.
 const LOOK: Duration = Duration::from_micros(1);

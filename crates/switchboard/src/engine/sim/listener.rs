@@ -6,12 +6,15 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::agenda::Event;
 use super::directory::{Protocol, destination, seen_by};
+use super::hosts::HostId;
 use super::options::Options;
-use super::stream::{Call, Phase, Stream};
+use super::stream::{Call, Family, Phase, Stream, What};
 use super::watch::{Cause, Signs};
 use super::world::{Body, Id, World};
 use crate::engine::{Address, Listen, UnixName};
@@ -33,18 +36,27 @@ impl Listener {
     fn is_full(&self) -> bool {
         self.queue.len() >= self.room
     }
+
+    /// Those who wait to be let in, and will not be.
+    pub(super) fn take_waiting(&mut self) -> VecDeque<Id> {
+        std::mem::take(&mut self.waiting)
+    }
 }
 
 impl World {
-    pub(super) fn listen(&mut self, listen: &Listen) -> Result<Id, Errno> {
-        let id = self.insert(Body::Listener(Listener {
-            address: listen.address.clone(),
-            room: listen.backlog.min(SOMAXCONN) as usize + 1,
-            queue: VecDeque::new(),
-            waiting: VecDeque::new(),
-            options: Options::default(),
-        }));
-        match self.directory.bind(Protocol::Stream, &listen.address, listen.reuse_port, id) {
+    pub(super) fn listen(&mut self, host: HostId, listen: &Listen) -> Result<Id, Errno> {
+        self.check_address(host, &listen.address)?;
+        let id = self.insert(
+            host,
+            Body::Listener(Listener {
+                address: listen.address.clone(),
+                room: listen.backlog.min(SOMAXCONN) as usize + 1,
+                queue: VecDeque::new(),
+                waiting: VecDeque::new(),
+                options: Options::default(),
+            }),
+        );
+        match self.directory(host).bind(Protocol::Stream, &listen.address, listen.reuse_port, id) {
             Ok(address) => {
                 self.listener(id).address = address;
                 Ok(id)
@@ -69,19 +81,57 @@ impl World {
 
     /// Sends the first packet of a TCP connection.
     pub(super) fn begin_to_connect(&mut self, id: Id, to: SocketAddr) -> Result<(), Errno> {
-        let to = destination(to);
+        let (to, host) = (destination(to), self.host_of(id));
+        let far = self.hosts.route(host, to.ip()).ok_or(Errno::NETUNREACH)?;
+        let source = self.hosts.source(host, to.ip(), far).ok_or(Errno::NETUNREACH)?;
         self.forget_pair(id);
-        let local = self.directory.take_pair(to)?;
-        self.stream(id).begin(local, to);
-        self.knock(id);
-        // The answer is here, but it is told with the lamp.
+        let local = self.directory(host).take_pair(source, to)?;
+        self.stream(id).begin(local, to, far);
+        self.knock_later(id, 0);
+        // If the answer is here already it is told with the lamp.
         Err(Errno::INPROGRESS)
     }
 
+    /// Sends a knock on its way.
+    pub(super) fn knock_later(&mut self, client: Id, attempt: u32) {
+        let Some(far) = self.stream_if_there(client).map(|stream| stream.far) else { return };
+        self.stream(client).knocking = None;
+        let due = self.carry((self.host_of(client), far), 0);
+        if due > self.now {
+            self.schedule(due, Event::Knock { client, attempt });
+        } else {
+            self.knock_again(client, attempt);
+        }
+    }
+
+    /// A knock arrives, unless it cannot: then it is repeated after a second, two, four and so on, and given up after the seventh.
+    pub(super) fn knock_again(&mut self, client: Id, attempt: u32) {
+        let Some(stream) = self.stream_if_there(client) else { return };
+        let is_open =
+            stream.phase == Phase::Connecting && stream.other.is_none() && stream.knocking.is_none();
+        if !is_open {
+            return;
+        }
+        let far = stream.far;
+        let is_lost = self.hosts.host(far).is_down || self.links.is_cut((self.host_of(client), far));
+        if !is_lost {
+            return self.knock(client);
+        }
+        let wait = Duration::from_secs(1 << attempt);
+        if attempt > MOST_REPEATS {
+            self.stream(client).fail(Errno::TIMEDOUT);
+            self.wake(client, Cause::Change);
+        } else {
+            self.schedule(self.now + wait, Event::Knock { client, attempt: attempt + 1 });
+        }
+    }
+
     fn knock(&mut self, id: Id) {
-        let (local, to) = self.stream(id).pair.expect("who knocks has a port to be answered at");
-        match self.directory.find_ip(Protocol::Stream, to, local.port()) {
-            None => self.hit_by_reset(id),
+        let stream = self.stream(id);
+        let (local, to) = stream.pair.expect("who knocks has a port to be answered at");
+        let far = stream.far;
+        match self.directory(far).find_ip(Protocol::Stream, to, local.port()) {
+            None => self.post(id, far, What::Reset),
             Some(at) if self.listener(at).is_full() => {
                 self.listener(at).waiting.push_back(id);
                 self.stream(id).knocking = Some(at);
@@ -109,18 +159,26 @@ impl World {
             }
             (theirs, _) => (address, theirs.clone()),
         };
-        stream.phase = Phase::Established;
         stream.knocking = None;
-        let child = self.insert(Body::Stream(Box::new(Stream::connected(local, peer, client, options))));
+        let is_unix = stream.family == Family::Unix;
+        let (here, far) = (self.host_of(at), self.host_of(client));
+        let child = Stream::connected(local, peer, client, far, options);
+        let child = self.insert(here, Body::Stream(Box::new(child)));
         self.stream(client).other = Some(child);
         self.listener(at).queue.push_back(child);
         self.wake(at, Cause::Arrival);
-        self.wake(client, Cause::Change);
+        if is_unix {
+            self.stream(client).phase = Phase::Established;
+            self.wake(client, Cause::Change);
+        } else {
+            self.post(client, here, What::Welcome);
+        }
     }
 
     /// connect(2) of a Unix socket, which never waits.
     pub(super) fn connect_unix(&mut self, id: Id, name: &UnixName) -> Result<(), Errno> {
-        let at = self.directory.find_unix(Protocol::Stream, name)?;
+        let host = self.host_of(id);
+        let at = self.directory(host).find_unix(Protocol::Stream, name)?;
         let Body::Listener(listener) = self.body(at) else { return Err(Errno::PROTOTYPE) };
         let (full, address) = (listener.is_full(), listener.address.clone());
         let stream = self.stream(id);
@@ -149,17 +207,29 @@ impl World {
         let listener = self.listener(id);
         let address = listener.address.clone();
         let queue = std::mem::take(&mut listener.queue);
-        let waiting = std::mem::take(&mut listener.waiting);
-        self.directory.unbind(Protocol::Stream, &address, id);
+        let waiting = listener.take_waiting();
+        let host = self.host_of(id);
+        self.directory(host).unbind(Protocol::Stream, &address, id);
         self.remove(id);
         for child in queue {
             self.turn_away(child);
         }
         for client in waiting {
-            self.knock(client);
+            self.knock_later(client, 0);
+        }
+    }
+
+    /// Whether a socket of a host may be bound to an address.
+    pub(super) fn check_address(&self, host: HostId, address: &Address) -> Result<(), Errno> {
+        match address {
+            Address::Ip(address) if !self.hosts.is_of(host, address.ip()) => Err(Errno::ADDRNOTAVAIL),
+            _ => Ok(()),
         }
     }
 }
+
+/// How often a knock is repeated: `tcp_syn_retries` of ip-sysctl.
+const MOST_REPEATS: u32 = 5;
 
 /// `net.core.somaxconn`.
 const SOMAXCONN: u32 = 4_096;

@@ -7,9 +7,11 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Instant;
 
 use rustix::io::Errno;
 
+use super::hosts::HostId;
 use super::options::Options;
 use super::watch::Signs;
 use super::world::Id;
@@ -29,11 +31,19 @@ pub(super) struct Stream {
     pub(super) knocking: Option<Id>,
     /// The port it has of the directory, and for which destination.
     pub(super) pair: Option<(SocketAddr, SocketAddr)>,
-    /// Arrived and not received.
-    pub(super) incoming: VecDeque<u8>,
-    /// Sent, and not arrived for want of room there. TCP only.
+    /// The host of the other end.
+    pub(super) far: HostId,
+    /// Arrived and not received; behind it, what is on its way here.
+    incoming: VecDeque<u8>,
+    /// How many of them have arrived.
+    arrived: usize,
+    /// What is on its way here, in order.
+    pub(super) wire: VecDeque<Parcel>,
+    /// Since when nothing is heard of what was sent.
+    pub(super) unanswered: Option<Instant>,
+    /// To be sent, when there is room there. TCP only.
     outgoing: VecDeque<u8>,
-    /// Arrived there and not received, but held against this end's buffer. Unix only.
+    /// Sent, and held against this end's buffer: until it arrives, or of Unix sockets until it is received.
     charged: usize,
     /// The lamp for sending is out.
     pub(super) crowded: bool,
@@ -41,6 +51,8 @@ pub(super) struct Stream {
     pub(super) read_shut: bool,
     /// Nothing more may be sent (`SEND_SHUTDOWN`).
     pub(super) write_shut: bool,
+    /// Our FIN is on its way. TCP only.
+    pub(super) fin_flying: bool,
     /// The other end has had our FIN, and we have had its. TCP only.
     pub(super) fin_sent: bool,
     pub(super) fin_seen: bool,
@@ -49,6 +61,24 @@ pub(super) struct Stream {
     /// Closed by its owner; lives on until what it has sent has arrived.
     pub(super) orphan: bool,
     pub(super) options: Options,
+}
+
+/// Something on its way to one end.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parcel {
+    pub(super) due: Instant,
+    pub(super) what: What,
+}
+
+/// What it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum What {
+    /// The answer to a knock.
+    Welcome,
+    /// So many bytes.
+    Bytes(usize),
+    End,
+    Reset,
 }
 
 /// The kind of a stream socket.
@@ -97,12 +127,17 @@ impl Stream {
             other: None,
             knocking: None,
             pair: None,
+            far: HostId::default(),
             incoming: VecDeque::new(),
+            arrived: 0,
+            wire: VecDeque::new(),
+            unanswered: None,
             outgoing: VecDeque::new(),
             charged: 0,
             crowded: false,
             read_shut: false,
             write_shut: false,
+            fin_flying: false,
             fin_sent: false,
             fin_seen: false,
             error: None,
@@ -112,25 +147,27 @@ impl Stream {
     }
 
     /// An end that is connected from the beginning.
-    pub(super) fn connected(local: Address, peer: Address, other: Id, options: Options) -> Self {
+    pub(super) fn connected(local: Address, peer: Address, other: Id, far: HostId, options: Options) -> Self {
         Self {
             phase: Phase::Established,
             call: Call::Answered,
             local: local.clone(),
             peer: Some(peer),
             other: Some(other),
+            far,
             options,
             ..Self::new(&local)
         }
     }
 
     /// Begins anew, as an end that knocks.
-    pub(super) fn begin(&mut self, local: SocketAddr, to: SocketAddr) {
+    pub(super) fn begin(&mut self, local: SocketAddr, to: SocketAddr, far: HostId) {
         *self = Self {
             phase: Phase::Connecting,
             call: Call::Underway,
             peer: Some(to.into()),
             pair: Some((local, to)),
+            far,
             options: self.options.clone(),
             local: local.into(),
             ..Self::new(&local.into())
@@ -142,7 +179,7 @@ impl Stream {
         let fresh = matches!(self.phase, Phase::Fresh | Phase::Closed);
         let connecting = self.phase == Phase::Connecting;
         Signs {
-            readable: self.read_shut || !self.incoming.is_empty(),
+            readable: self.read_shut || self.arrived > 0,
             writable: !connecting && (self.write_shut || self.has_room()),
             read_closed: self.read_shut,
             hung_up: fresh || self.read_shut && self.write_shut,
@@ -155,13 +192,14 @@ impl Stream {
         if self.family == Family::Unix && self.phase != Phase::Established {
             return Err(Errno::INVAL);
         }
-        let count = into.len().min(self.incoming.len());
+        let count = into.len().min(self.arrived);
         if count > 0 {
             let (front, back) = front_of(&self.incoming, count);
             into[..front.len()].copy_from_slice(front);
             into[front.len()..count].copy_from_slice(back);
             if !peek {
                 self.incoming.drain(..count);
+                self.arrived -= count;
             }
             return Ok(count);
         }
@@ -208,6 +246,11 @@ impl Stream {
         self.options.receive_buffer.saturating_sub(self.incoming.len())
     }
 
+    /// How much has arrived and was not received.
+    pub(super) fn unread(&self) -> usize {
+        self.arrived
+    }
+
     /// How much was sent and has not left its buffer.
     pub(super) fn unsent(&self) -> usize {
         self.outgoing.len() + self.charged
@@ -225,7 +268,7 @@ impl Stream {
 
     /// Whether bytes that arrive now are answered with RST: nobody will ever receive them.
     pub(super) fn refuses(&self) -> bool {
-        self.phase != Phase::Established || (self.read_shut && self.write_shut)
+        matches!(self.phase, Phase::Fresh | Phase::Closed) || (self.read_shut && self.write_shut)
     }
 
     /// Takes over what fits of a slice.
@@ -235,45 +278,65 @@ impl Stream {
         count
     }
 
-    /// Moves what fits to the other end, and says how much.
-    pub(super) fn pour(&mut self, other: &mut Self) -> usize {
+    /// Sends what fits at the other end on its way, at most `most`, and says how much.
+    pub(super) fn pour(&mut self, other: &mut Self, most: usize) -> usize {
         let count = match self.family {
             Family::Unix => self.outgoing.len(),
-            _ => self.outgoing.len().min(other.window()),
+            // Where nobody will receive it there is no need for room: it is answered with RST.
+            _ if other.refuses() => self.outgoing.len().min(most),
+            _ => self.outgoing.len().min(other.window()).min(most),
         };
         let (front, back) = front_of(&self.outgoing, count);
         other.incoming.extend(front);
         other.incoming.extend(back);
         self.outgoing.drain(..count);
-        if self.family == Family::Unix {
-            self.charged += count;
-        }
+        self.charged += count;
         count
     }
 
-    /// The other end of a Unix connection received or threw away `count` bytes.
-    pub(super) fn discharge(&mut self, count: usize) {
-        self.charged -= count;
+    /// So many bytes that were on their way have arrived.
+    pub(super) fn land(&mut self, count: usize) {
+        self.arrived += count;
     }
 
-    /// Whether all that was sent has arrived.
-    pub(super) fn has_arrived(&self) -> bool {
+    /// So many bytes of what is on its way never arrive.
+    pub(super) fn discard(&mut self, count: usize) {
+        let end = self.incoming.len();
+        self.incoming.drain(self.arrived..end.min(self.arrived + count));
+    }
+
+    /// `count` bytes arrived, or of a Unix connection were received or thrown away: they are not held against us any more.
+    pub(super) fn discharge(&mut self, count: usize) {
+        self.charged = self.charged.saturating_sub(count);
+    }
+
+    /// Whether all that was sent is on its way.
+    pub(super) fn has_left(&self) -> bool {
         self.outgoing.is_empty()
     }
 
     /// The connection breaks: `tcp_reset`. What has arrived stays.
     pub(super) fn break_off(&mut self) {
-        self.error = Some(match self.phase {
+        let error = match self.phase {
             Phase::Closed | Phase::Fresh => return,
             Phase::Connecting => Errno::CONNREFUSED,
             Phase::Established if self.fin_seen => Errno::PIPE,
             Phase::Established => Errno::CONNRESET,
-        });
+        };
+        self.fail(error);
+    }
+
+    /// The connection is over, by this error: `tcp_done`.
+    pub(super) fn fail(&mut self, error: Errno) {
+        self.error = Some(error);
         // What was never connected has no direction to end.
         self.read_shut = self.phase == Phase::Established;
         self.write_shut = true;
         self.phase = Phase::Closed;
         self.outgoing.clear();
+        self.charged = 0;
+        self.wire.clear();
+        self.incoming.truncate(self.arrived);
     }
 
     /// Where it is connected to, as long as it is.

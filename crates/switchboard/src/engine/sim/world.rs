@@ -3,21 +3,24 @@
 //! A socket here is known by an [`Id`], which never changes; the engine that owns it knows it by a name of
 //! its own. A desk is what an engine has here: the list of sockets that have something to tell it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use slotmap::{SlotMap, new_key_type};
 use switchboard_selector::{Interest, Mode};
 
+use super::agenda::{Agenda, Event};
+use super::chime::Chime;
 use super::datagram::Datagram;
 use super::directory::Directory;
-use super::hosts::Hosts;
+use super::hosts::{HostId, Hosts};
+use super::link::{Links, Way};
 use super::listener::Listener;
 use super::stream::Stream;
 use super::watch::{Cause, Signs, Watch};
-use crate::engine::Socket;
 use crate::engine::kernel::Lamp;
+use crate::engine::{Socket, random};
 
 new_key_type! {
     /// A socket of the network.
@@ -30,8 +33,16 @@ new_key_type! {
 /// All there is.
 pub(super) struct World {
     pub(super) now: Instant,
-    pub(super) directory: Directory,
+    pub(super) start: Instant,
     pub(super) hosts: Hosts,
+    pub(super) links: Links,
+    pub(super) agenda: Agenda,
+    /// Ends of connections that something waits to reach, across a link that is cut.
+    pub(super) stalled: BTreeSet<Id>,
+    /// Somebody else moves the clock: engines only look.
+    pub(super) is_driven: bool,
+    /// What falls on one instant is in random order.
+    pub(super) is_shuffled: bool,
     /// Descriptors that were released and dropped, by whatever thread: to be closed.
     pub(super) lost: Arc<Mutex<Vec<Id>>>,
     sockets: SlotMap<Id, Entry>,
@@ -41,6 +52,7 @@ pub(super) struct World {
 
 struct Entry {
     body: Body,
+    host: HostId,
     watch: Watch,
     /// The engine that has it, and its name there.
     owner: Option<(DeskId, Socket)>,
@@ -54,11 +66,14 @@ pub(super) enum Body {
 }
 
 /// What an engine has here.
-#[derive(Default)]
 struct Desk {
+    host: HostId,
+    chime: Arc<Chime>,
     lit: VecDeque<Id>,
     /// Signals that are watched, and how often each came.
     signals: Vec<(i32, u64)>,
+    /// Work of its that is done, and not told.
+    jobs: usize,
 }
 
 impl World {
@@ -67,10 +82,16 @@ impl World {
         reason = "virtual time begins at the real one, and is its own from then on"
     )]
     pub(super) fn new(seed: u64) -> Self {
+        let now = Instant::now();
         Self {
-            now: Instant::now(),
-            directory: Directory::default(),
+            now,
+            start: now,
             hosts: Hosts::new(),
+            links: Links::default(),
+            agenda: Agenda::default(),
+            stalled: BTreeSet::new(),
+            is_driven: false,
+            is_shuffled: false,
             lost: Arc::default(),
             sockets: SlotMap::with_key(),
             desks: SlotMap::with_key(),
@@ -78,10 +99,15 @@ impl World {
         }
     }
 
+    pub(super) fn random(&mut self) -> u64 {
+        random::next(&mut self.seed)
+    }
+
     /// A desk for a new engine, and where its random numbers begin.
-    pub(super) fn open_desk(&mut self) -> (DeskId, u64) {
-        let random = crate::engine::random::next(&mut self.seed);
-        (self.desks.insert(Desk::default()), random)
+    pub(super) fn open_desk(&mut self, host: HostId, chime: Arc<Chime>) -> (DeskId, u64) {
+        let random = self.random();
+        let desk = Desk { host, chime, lit: VecDeque::new(), signals: Vec::new(), jobs: 0 };
+        (self.desks.insert(desk), random)
     }
 
     pub(super) fn close_desk(&mut self, desk: DeskId) {
@@ -93,12 +119,31 @@ impl World {
         self.desks.len() > 1
     }
 
-    pub(super) fn raise(&mut self, number: i32) {
-        for desk in self.desks.values_mut() {
+    /// Whether an engine of this host would find something to do.
+    pub(super) fn has_news(&self, host: HostId) -> bool {
+        let mut here = self.desks.values().filter(|desk| desk.host == host);
+        here.any(|desk| {
+            let signalled = desk.signals.iter().any(|(_, count)| *count > 0);
+            !desk.lit.is_empty() || signalled || desk.jobs > 0 || desk.chime.is_rung()
+        })
+    }
+
+    /// A signal arrives on one host, or on all. Whether anybody there counts it.
+    pub(super) fn raise(&mut self, at: Option<HostId>, number: i32) -> bool {
+        let mut is_heard = false;
+        for desk in self.desks.values_mut().filter(|desk| at.is_none_or(|at| at == desk.host)) {
             if let Some((_, count)) = desk.signals.iter_mut().find(|(other, _)| *other == number) {
                 *count += 1;
+                is_heard = true;
             }
         }
+        is_heard
+    }
+
+    /// Whether a host counts a signal.
+    pub(super) fn watches(&self, host: HostId, number: i32) -> bool {
+        let mut here = self.desks.values().filter(|desk| desk.host == host);
+        here.any(|desk| desk.signals.iter().any(|(other, _)| *other == number))
     }
 
     pub(super) fn watch_signal(&mut self, desk: DeskId, number: i32) {
@@ -114,20 +159,114 @@ impl World {
         }
     }
 
-    pub(super) fn insert(&mut self, body: Body) -> Id {
-        self.sockets.insert(Entry { body, watch: Watch::default(), owner: None })
+    /// How much work of an engine is done since this was asked last.
+    pub(super) fn take_jobs(&mut self, desk: DeskId) -> usize {
+        std::mem::take(&mut self.desks[desk].jobs)
+    }
+
+    /// Has something happen later.
+    pub(super) fn schedule(&mut self, due: Instant, event: Event) {
+        let lot = if self.is_shuffled { self.random() } else { 0 };
+        self.agenda.add(due, lot, event);
+    }
+
+    /// Moves the clock on, through all that happens until then.
+    pub(super) fn advance(&mut self, to: Instant) {
+        while let Some(due) = self.agenda.first().filter(|due| *due <= to) {
+            self.now = self.now.max(due);
+            while let Some(event) = self.agenda.pop_due(self.now) {
+                self.happens(event);
+            }
+        }
+        self.now = self.now.max(to);
+    }
+
+    fn happens(&mut self, event: Event) {
+        match event {
+            Event::Arrival(id) => {
+                let sender = self.stream_if_there(id).and_then(|stream| stream.other);
+                self.arrive(id);
+                if let Some(sender) = sender {
+                    self.look_at_room(sender);
+                }
+            }
+            Event::Knock { client, attempt } => self.knock_again(client, attempt),
+            Event::GiveUp { sender, since } => self.give_up(sender, since),
+            Event::Repeat(id) => self.flush(id),
+            Event::Packet { at, from, to, bytes } => self.receive_packet(at, from, to, &bytes),
+            Event::Job(desk) => {
+                if let Some(desk) = self.desks.get_mut(desk) {
+                    desk.jobs += 1;
+                }
+            }
+        }
+    }
+
+    /// When something that is sent now in a connection arrives.
+    pub(super) fn carry(&mut self, way: Way, bytes: usize) -> Instant {
+        let Self { links, seed, now, .. } = self;
+        links.carry(way, bytes, *now, &mut || random::next(seed))
+    }
+
+    /// When a datagram that is sent now arrives, unless it is lost.
+    pub(super) fn throw(&mut self, way: Way, bytes: usize) -> Option<Instant> {
+        let Self { links, seed, now, .. } = self;
+        links.throw(way, bytes, *now, &mut || random::next(seed))
+    }
+
+    /// A host vanishes with all it has, and tells nobody.
+    pub(super) fn crash(&mut self, host: HostId) {
+        let here: Vec<Id> =
+            self.sockets.iter().filter(|(_, entry)| entry.host == host).map(|(id, _)| id).collect();
+        for &id in &here {
+            if let Body::Listener(listener) = self.body(id) {
+                let waiting = listener.take_waiting();
+                for client in waiting {
+                    self.knock_later(client, 0);
+                }
+            }
+        }
+        for id in here {
+            self.sockets.remove(id);
+        }
+        self.desks.retain(|_, desk| desk.host != host);
+        let host = self.hosts.host_mut(host);
+        host.directory = Directory::default();
+        host.is_down = true;
+    }
+
+    /// The ends of connections to a host.
+    pub(super) fn streams_to(&self, host: HostId) -> Vec<Id> {
+        let is_to = |entry: &Entry| matches!(&entry.body, Body::Stream(stream) if stream.far == host);
+        self.sockets.iter().filter(|(_, entry)| is_to(entry)).map(|(id, _)| id).collect()
+    }
+
+    pub(super) fn insert(&mut self, host: HostId, body: Body) -> Id {
+        self.sockets.insert(Entry { body, host, watch: Watch::default(), owner: None })
+    }
+
+    /// The host that a socket is on.
+    pub(super) fn host_of(&self, id: Id) -> HostId {
+        self.sockets[id].host
+    }
+
+    /// Who is bound where on a host.
+    pub(super) fn directory(&mut self, host: HostId) -> &mut Directory {
+        &mut self.hosts.host_mut(host).directory
     }
 
     /// Forgets a socket, with what it holds of the directory's.
     pub(super) fn remove(&mut self, id: Id) {
         self.forget_pair(id);
+        self.refuse_what_arrives(id);
         self.sockets.remove(id);
     }
 
     /// Gives a client's port back, if it has one.
     pub(super) fn forget_pair(&mut self, id: Id) {
         if let Some((local, to)) = self.stream_if_there(id).and_then(|stream| stream.pair.take()) {
-            self.directory.free_pair(local, to);
+            let host = self.host_of(id);
+            self.directory(host).free_pair(local, to);
         }
     }
 
@@ -185,12 +324,13 @@ impl World {
         self.sockets[id].signs()
     }
 
-    /// Closes a socket.
+    /// Closes a socket, unless it is gone, with its host.
     pub(super) fn close(&mut self, id: Id, reset: bool) {
-        match self.body(id) {
-            Body::Stream(_) => self.close_stream(id, reset),
-            Body::Listener(_) => self.close_listener(id),
-            Body::Datagram(_) => self.close_datagram(id),
+        match self.sockets.get(id).map(|entry| &entry.body) {
+            Some(Body::Stream(_)) => self.close_stream(id, reset),
+            Some(Body::Listener(_)) => self.close_listener(id),
+            Some(Body::Datagram(_)) => self.close_datagram(id),
+            None => {}
         }
     }
 
@@ -232,6 +372,9 @@ impl World {
 
     /// Takes the lamps that are lit, oldest first and not too many at a time.
     pub(super) fn collect(&mut self, desk: DeskId, into: &mut VecDeque<Lamp>) {
+        if self.is_shuffled {
+            self.shuffle(desk);
+        }
         while into.len() < MOST_LAMPS
             && let Some(id) = self.desks[desk].lit.pop_front()
         {
@@ -251,12 +394,26 @@ impl World {
     }
 }
 
+impl World {
+    /// Brings the lamps of an engine into random order (Fisher and Yates).
+    fn shuffle(&mut self, desk: DeskId) {
+        let Self { desks, seed, .. } = self;
+        let lit = &mut desks[desk].lit;
+        for last in (1..lit.len()).rev() {
+            let other = random::next(seed) % (last as u64 + 1);
+            lit.swap(last, usize::try_from(other).unwrap_or(0));
+        }
+    }
+}
+
 #[cfg(test)]
 impl World {
     /// Nothing is here, and nothing is bound.
     pub(super) fn assert_empty(&self) {
         assert_eq!(self.sockets.len(), 0, "sockets are left");
-        self.directory.assert_empty();
+        for host in self.hosts.ids() {
+            self.hosts.host(host).directory.assert_empty();
+        }
     }
 }
 
