@@ -13,8 +13,8 @@
 
 mod address;
 mod bell;
+mod chaos;
 mod error;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "the engines that roll these dice follow"))]
 mod faults;
 mod helpers;
 mod kernel;
@@ -51,6 +51,8 @@ pub use pool::{Lease, Pool};
 pub use question::{Fact, Question, Setting};
 pub use socket::{Socket, Ticket};
 
+use self::chaos::{Chaos, Settings};
+use self::faults::Dice;
 use self::lanes::Lanes;
 use self::system::System;
 use self::uring::Uring;
@@ -64,17 +66,43 @@ pub fn best() -> io::Result<Box<dyn Engine>> {
     Choice::best().open()
 }
 
-/// Opens the engine on the mechanism named.
+/// Opens the engine on the mechanism named. If the environment's `SWITCHBOARD_CHAOS` names [`Faults`], as in
+/// `seed=7,short=0.2,eintr=0.05`, it has those, as [`with_faults`]; without a seed one is drawn, and logged.
 ///
 /// # Errors
 ///
 /// [`io::ErrorKind::Unsupported`] when this system lacks the mechanism, [`io::ErrorKind::PermissionDenied`] when it is
-/// refused to this process, otherwise as [`best`].
+/// refused to this process, [`io::ErrorKind::InvalidInput`] when `SWITCHBOARD_CHAOS` cannot be understood, otherwise as [`best`].
 pub fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
+    if let Some(settings) = Settings::from_environment()? {
+        return with_faults(mechanism, &settings.faults, settings.next_seed()).map(|(engine, _)| engine);
+    }
     Ok(match mechanism.selector() {
         Some(mechanism) => Box::new(Lanes::new(System::with(mechanism)?)),
         None => Box::new(Lanes::new(Uring::new()?)),
     })
+}
+
+/// Opens the engine on the mechanism named, with faults at its own system calls, and counts of them.
+///
+/// The same seed and the same calls bring about the same faults; what the kernel and the peers do is another matter. Those
+/// [of a simulated network only](Fault::is_simulated) do not happen. Its name is that of an engine without faults.
+///
+/// # Errors
+///
+/// As [`with`], without the variable.
+pub fn with_faults(
+    mechanism: Mechanism,
+    faults: &Faults,
+    seed: u64,
+) -> io::Result<(Box<dyn Engine>, Injected)> {
+    let injected = Injected::default();
+    let dice = Dice::new(seed, faults, injected.clone());
+    let engine: Box<dyn Engine> = match mechanism.selector() {
+        Some(mechanism) => Box::new(Lanes::new(Chaos::new(System::with(mechanism)?, dice))),
+        None => Box::new(Lanes::new(Chaos::new(Uring::new()?, dice))),
+    };
+    Ok((engine, injected))
 }
 
 /// Opens the engine that the environment's `SWITCHBOARD_ENGINE` names, or the best one if that is unset, empty or `auto`.

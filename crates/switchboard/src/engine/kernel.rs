@@ -20,8 +20,8 @@ use super::{
 /// Sockets that never wait, and lamps that tell when to try them.
 ///
 /// Every call but [`select`](Kernel::select) answers at once; what cannot be done yet is
-/// [`io::ErrorKind::WouldBlock`]. Any of them may be [`io::ErrorKind::Interrupted`]: then nothing was done, and the engine
-/// calls again. Names are checked by the engine before they come here.
+/// [`io::ErrorKind::WouldBlock`]. Those that accept, connect, receive or send may be
+/// [`io::ErrorKind::Interrupted`]: then nothing was done, and the engine calls again. Names are checked by the engine before they come here.
 pub(super) trait Kernel {
     fn name(&self) -> &str;
     fn clock(&self) -> Instant;
@@ -75,6 +75,9 @@ pub(super) trait Kernel {
     }
     /// Ends all that goes on in the background of a socket, and begins nothing more on it. What came of it is in `news`.
     fn recall(&mut self, _socket: Socket, _pool: &Pool, _news: &mut News) {}
+    /// Breaks its connection, as if a RST had come between the two ends: the peer is told at once. Only TCP has that, and not
+    /// every system can do it. Nothing of the kernel's own is told of it: who asks for it answers for it.
+    fn abort(&mut self, socket: Socket) -> io::Result<()>;
     /// Whether something was asked of it that it begins in the next `select`, or something has happened that it tells there.
     fn is_behind(&self) -> bool {
         false

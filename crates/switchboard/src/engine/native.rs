@@ -134,6 +134,14 @@ pub(super) fn reset(descriptor: &OwnedFd) {
     sockopt::set_socket_linger(descriptor, Some(Duration::ZERO)).ok();
 }
 
+/// Sends RST and forgets the peer, with the error that this leaves behind: tcp_disconnect() of Linux.
+pub(super) fn abort(fd: BorrowedFd<'_>) -> io::Result<()> {
+    net::getpeername(fd)?;
+    net::connect_unspec(fd)?;
+    sockopt::socket_error(fd)?.ok();
+    Ok(())
+}
+
 /// Bounds how long a receive or an accept may block, for those who block on it though it is non-blocking. What cannot be
 /// set is no socket, or not connected any more.
 pub(super) fn limit_blocking(fd: BorrowedFd<'_>, longest: Option<Duration>) {

@@ -29,6 +29,15 @@ impl Dice {
         Self { rates, state: seed, injected }
     }
 
+    /// Gives back what the last roll brought about, as there was nothing to go wrong.
+    pub(crate) fn take_back(&mut self, fault: Fault) {
+        let side = &mut self.rates[fault as usize];
+        if side.left != UNLIMITED {
+            side.left += 1;
+        }
+        self.injected.take_back(fault);
+    }
+
     /// Whether the fault happens. What cannot happen takes no number, so that it changes nothing of what else does.
     pub(crate) fn roll(&mut self, fault: Fault) -> bool {
         let side = &mut self.rates[fault as usize];
@@ -69,6 +78,11 @@ impl Injected {
     #[must_use]
     pub fn total(&self) -> u64 {
         self.counts.iter().map(Cell::get).sum()
+    }
+
+    fn take_back(&self, fault: Fault) {
+        let count = &self.counts[fault as usize];
+        count.set(count.get() - 1);
     }
 
     fn add(&self, fault: Fault) {

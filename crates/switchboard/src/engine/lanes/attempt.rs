@@ -95,7 +95,7 @@ impl<K: Kernel> Sockets<K> {
             // Whoever tried or asked meanwhile was told the error, and the kernel tells it once.
             match slot.broken.take() {
                 Some(code) => Err(io::Error::from_raw_os_error(code)),
-                None => insist(|| self.kernel.connected(socket)),
+                None => self.kernel.connected(socket),
             }
         } else if slot.connected {
             return Some(Err(Errno::ISCONN.into()));
