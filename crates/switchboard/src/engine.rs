@@ -157,6 +157,10 @@ pub trait Engine {
     /// sooner than in the next [`wait`](Engine::wait).
     fn submit(&mut self, op: Op) -> Submitted;
 
+    /// Asks the system for what pending operations wait for, as [`wait`](Engine::wait) does before it sleeps. Whoever sleeps
+    /// elsewhere calls it first, and then [`due`](Engine::due).
+    fn prepare(&mut self);
+
     /// Sleeps until an operation finishes, `until` has come or the [`Bell`] is rung, and appends the
     /// tickets of what finished. May return early with nothing; never sleeps while something is finished.
     /// `None` waits without a limit.

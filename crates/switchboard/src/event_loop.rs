@@ -222,16 +222,8 @@ impl EventLoop {
     /// How long a host may sleep before it calls [`turn`](Self::turn).
     #[must_use]
     pub fn next(&self) -> Next {
-        if !self.core.ready.borrow().is_empty() || self.core.inbox.has_mail() {
-            return Next::Now;
-        }
-        let engine = self.core.engine.borrow();
-        let due = [self.core.timers.borrow().first(), engine.due()].into_iter().flatten().min();
-        match due {
-            Some(due) if due <= engine.now() => Next::Now,
-            Some(due) => Next::At(due),
-            None => Next::Never,
-        }
+        self.core.engine.borrow_mut().prepare();
+        self.due()
     }
 
     /// Calls back in the next pass.
@@ -334,6 +326,20 @@ impl EventLoop {
                 failure::tell(&*handler, panic);
             })
             .ok()
+    }
+
+    /// What is due that the loop knows of itself. Its engine prepares whatever sleeps in it.
+    fn due(&self) -> Next {
+        if !self.core.ready.borrow().is_empty() || self.core.inbox.has_mail() {
+            return Next::Now;
+        }
+        let engine = self.core.engine.borrow();
+        let due = [self.core.timers.borrow().first(), engine.due()].into_iter().flatten().min();
+        match due {
+            Some(due) if due <= engine.now() => Next::Now,
+            Some(due) => Next::At(due),
+            None => Next::Never,
+        }
     }
 
     fn has_more(&self) -> bool {

@@ -356,6 +356,12 @@ impl<K: Kernel> Engine for Lanes<K> {
         }
     }
 
+    fn prepare(&mut self) {
+        while let Some(socket) = self.to_arm.pop_front() {
+            self.arm(socket);
+        }
+    }
+
     fn wait(&mut self, until: Option<Instant>, finished: &mut Vec<Ticket>) -> io::Result<()> {
         // Those that are put off once more while this runs have their turn in the next wait.
         for _ in 0..self.again.len() {
@@ -364,9 +370,7 @@ impl<K: Kernel> Engine for Lanes<K> {
             self.progress(socket, Direction::Write);
             self.go_on_closing(socket);
         }
-        while let Some(socket) = self.to_arm.pop_front() {
-            self.arm(socket);
-        }
+        self.prepare();
         let until = [until, self.next()].into_iter().flatten().min();
         self.sockets.kernel.select(until, &self.sockets.pool, &mut self.news)?;
         self.now = self.now.max(self.sockets.kernel.clock());

@@ -15,6 +15,7 @@ mod chime;
 mod connection;
 mod datagram;
 mod directory;
+mod drive;
 mod hosts;
 mod kernel;
 mod link;

@@ -51,7 +51,7 @@ impl EventLoop {
 
     fn wait(&self, longest: Option<Duration>) -> io::Result<()> {
         let core = &*self.core;
-        let until = match self.next() {
+        let until = match self.due() {
             Next::Now => Some(core.engine.borrow().now()),
             Next::At(due) => Some(due),
             Next::Never => None,

@@ -62,15 +62,22 @@ impl EventLoop {
     /// As [`turn`](Self::turn).
     pub fn wind_up(&self) -> io::Result<()> {
         self.check_not_turning()?;
-        // One more pass at least: destructors may have left word of what they want closed, or spawned more.
+        // One more pass at least, for what the destructors wanted.
         loop {
-            self.within(|| self.local::<Tasks>().end(self));
+            self.cancel_tasks();
             self.turn(Some(std::time::Duration::ZERO))?;
             if self.engine().closing() == 0 {
                 return Ok(());
             }
             self.turn(None)?;
         }
+    }
+}
+
+impl EventLoop {
+    /// Cancels all tasks. Their destructors may leave word of what they want closed, or spawn more.
+    pub(crate) fn cancel_tasks(&self) {
+        self.within(|| self.local::<Tasks>().end(self));
     }
 }
 
