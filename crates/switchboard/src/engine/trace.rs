@@ -7,8 +7,11 @@
 //! What must stay true: recording changes nothing of what is recorded; and memory is bounded. An event holds no
 //! payload, only its length, a digest and its first bytes, and past a [limit](Trace::with_limit) events are only counted.
 
+mod agreement;
 mod content;
+mod difference;
 mod event;
+mod history;
 mod recorder;
 
 use std::cell::RefCell;
@@ -17,6 +20,8 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Engine;
+use content::Content;
+pub use difference::Difference;
 use event::{Event, Kind, Name, What};
 use recorder::Recorder;
 
@@ -54,6 +59,10 @@ struct Kept {
     limit: usize,
     /// How many came after the limit was reached.
     beyond: usize,
+    /// A digest of those.
+    rest: Content,
+    /// What the first engine runs on.
+    mechanism: Option<String>,
     began: Option<Instant>,
     hosts: Vec<Rc<str>>,
     /// How many sockets have a name.
@@ -73,8 +82,16 @@ impl Trace {
     /// An empty trace that keeps at most so many events, the first ones. What comes after is counted.
     #[must_use]
     pub fn with_limit(events: usize) -> Self {
-        let kept =
-            Kept { events: Vec::new(), limit: events, beyond: 0, began: None, hosts: Vec::new(), named: 0 };
+        let kept = Kept {
+            events: Vec::new(),
+            limit: events,
+            beyond: 0,
+            rest: Content::EMPTY,
+            mechanism: None,
+            began: None,
+            hosts: Vec::new(),
+            named: 0,
+        };
         Self { kept: Rc::new(RefCell::new(kept)) }
     }
 
@@ -86,6 +103,7 @@ impl Trace {
         let host = {
             let mut kept = self.kept.borrow_mut();
             kept.began.get_or_insert_with(|| engine.clock());
+            kept.mechanism.get_or_insert_with(|| engine.name().to_owned());
             kept.host(host)
         };
         Box::new(Recorder::new(self.clone(), host, engine))
@@ -96,6 +114,29 @@ impl Trace {
         let host = self.kept.borrow_mut().host(host);
         let text: Vec<_> = what.to_string().lines().map(str::to_owned).collect();
         self.push(host, at, What::Note(text.join(" | ").into()));
+    }
+
+    /// Whether the program observed the same here as there, whatever it ran on: on every mechanism and in every network.
+    ///
+    /// Compared is what it observed of each socket: how it came about, what was received and what was sent on it and to
+    /// which end, every error by its kind, and how it was closed. Left out is what no engine promises: times, ports,
+    /// how bytes were cut into pieces, what had to wait, the order between sockets, and between the directions of one.
+    /// Sockets are paired by the part they play (as "stream accepted by listener 1"): each must have a partner in the other trace
+    /// with the same history. [Notes](Self::note) are not compared.
+    ///
+    /// # Errors
+    ///
+    /// What was observed of the first socket that has no partner, beside its counterpart. Also when a trace was cut at
+    /// its limit, and nothing differs before.
+    pub fn agrees_with(&self, other: &Self) -> Result<(), Difference> {
+        agreement::agreement(&self.kept.borrow(), &other.kept.borrow())
+    }
+
+    /// The first event that is not exactly the same in the other trace, time and all, with what came before it. `None`
+    /// if all are the same, as they must be when a simulated program runs twice from one seed.
+    #[must_use]
+    pub fn first_difference(&self, other: &Self) -> Option<Difference> {
+        agreement::first_difference(&self.kept.borrow(), &other.kept.borrow())
     }
 
     /// How many events there were, those beyond the limit included.
@@ -113,12 +154,14 @@ impl Trace {
 
     fn push(&self, host: Rc<str>, at: Instant, what: What) {
         let mut kept = self.kept.borrow_mut();
+        let began = *kept.began.get_or_insert(at);
+        let event = Event { at: at.saturating_duration_since(began), host, what };
         if kept.events.len() == kept.limit {
             kept.beyond += 1;
+            kept.rest.push(format!("{:?} {} {}", event.at, event.host, event.what).as_bytes());
             return;
         }
-        let began = *kept.began.get_or_insert(at);
-        kept.events.push(Event { at: at.saturating_duration_since(began), host, what });
+        kept.events.push(event);
     }
 
     fn next_name(&self, kind: Kind) -> Name {
@@ -137,6 +180,10 @@ impl Kept {
         let host: Rc<str> = name.into();
         self.hosts.push(Rc::clone(&host));
         host
+    }
+
+    fn mechanism(&self) -> &str {
+        self.mechanism.as_deref().unwrap_or_default()
     }
 
     /// How wide the column of hosts is.

@@ -53,7 +53,12 @@ pub(crate) fn try_send(engine: &mut dyn Engine, socket: Socket, text: &[u8]) -> 
 }
 
 pub(crate) fn run(engine: &mut dyn Engine, op: Op) -> Result<Done, Failed> {
-    match engine.submit(op) {
+    let submitted = engine.submit(op);
+    settled(engine, submitted)
+}
+
+pub(crate) fn settled(engine: &mut dyn Engine, submitted: Submitted) -> Result<Done, Failed> {
+    match submitted {
         Submitted::Done(outcome) => outcome,
         Submitted::Pending(ticket) => finish(engine, ticket),
     }
@@ -68,12 +73,14 @@ pub(crate) fn pending(engine: &mut dyn Engine, op: Op) -> Ticket {
 
 pub(crate) fn finish(engine: &mut dyn Engine, ticket: Ticket) -> Result<Done, Failed> {
     let until = engine.clock() + DEADLINE;
-    let mut finished = Vec::new();
-    while !finished.contains(&ticket) {
+    loop {
+        match engine.take(ticket) {
+            Err(failed) if failed.op.is_none() && failed.error.kind() == io::ErrorKind::WouldBlock => {}
+            outcome => return outcome,
+        }
         assert!(engine.clock() < until, "an operation did not finish in time");
-        engine.wait(Some(until), &mut finished).unwrap();
+        engine.wait(Some(until), &mut Vec::new()).unwrap();
     }
-    engine.take(ticket)
 }
 
 /// Lets gentle closes come to their end.

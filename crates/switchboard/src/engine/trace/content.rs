@@ -1,7 +1,7 @@
 //! What is kept of bytes that went by: how many, a digest, and the first few.
 //!
-//! The digest is a polynomial of the bytes, modulo a prime (Karp and Rabin, 1987). It finds a difference; it withstands no
-//! forger.
+//! Bytes that came in two pieces are the same as those that came in one, so two contents can be joined: the digest is a
+//! polynomial of the bytes, modulo a prime (Karp and Rabin, 1987). It finds a difference; it withstands no forger.
 
 use std::fmt;
 
@@ -42,12 +42,19 @@ impl Content {
     }
 
     /// Appends bytes.
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         self.show(bytes);
         self.length += bytes.len();
         for &byte in bytes {
             self.digest = reduce(multiply(self.digest, BASE) + u64::from(byte) + 1);
         }
+    }
+
+    /// Appends the bytes of another.
+    pub(super) fn join(&mut self, other: &Self) {
+        self.show(&other.first[..other.length.min(SHOWN)]);
+        self.length += other.length;
+        self.digest = reduce(multiply(self.digest, power(BASE, other.length)) + other.digest);
     }
 
     fn show(&mut self, bytes: &[u8]) {
@@ -78,6 +85,18 @@ fn reduce(number: u64) -> u64 {
     number % PRIME
 }
 
+fn power(mut base: u64, mut exponent: usize) -> u64 {
+    let mut result = 1;
+    while exponent > 0 {
+        if exponent % 2 == 1 {
+            result = multiply(result, base);
+        }
+        base = multiply(base, base);
+        exponent /= 2;
+    }
+    result
+}
+
 /// How many of the bytes can be read.
 const SHOWN: usize = 24;
 
@@ -96,6 +115,9 @@ mod tests {
         let bytes: Vec<u8> = (0..1000_usize).map(|at| (at * 31 + at / 251) as u8).collect();
         let whole = Content::of(&bytes);
         for cut in [0, 1, SHOWN - 1, SHOWN, SHOWN + 1, 500, 999, 1000] {
+            let mut joined = Content::of(&bytes[..cut]);
+            joined.join(&Content::of(&bytes[cut..]));
+            assert!(joined == whole, "cut at {cut}: {joined} instead of {whole}");
             let first = Content::of_first(1000, [&bytes[..cut], &bytes[cut..], b"and more"]);
             assert!(first == whole, "cut at {cut}: {first} instead of {whole}");
         }

@@ -173,7 +173,15 @@ impl Asked {
             Self::Shutdown(name, Shutdown::Both) => write!(f, "{name} both ways"),
             Self::Ready(name, Direction::Read) => write!(f, "{name} to read"),
             Self::Ready(name, Direction::Write) => write!(f, "{name} to write"),
-            Self::Close(name, how) => write!(f, "{name} {}", manner(*how)),
+            Self::Close(name, how) => {
+                write!(f, "{name} {}", manner(*how))?;
+                match *how {
+                    Close::Gently { bytes, time } if *how != Close::GENTLY => {
+                        write!(f, ", {bytes} bytes and {time:?} at most")
+                    }
+                    _ => Ok(()),
+                }
+            }
             Self::Resolve(host, port) => write!(f, "{host}:{port}"),
             Self::Signal(number) => write!(f, "{number}"),
             Self::Accept(name)
