@@ -32,6 +32,7 @@ mod signals;
 pub mod sim;
 mod socket;
 mod system;
+pub mod trace;
 mod uring;
 
 use std::io::{self, IoSlice};
