@@ -179,6 +179,10 @@ pub trait Engine {
     /// [`io::ErrorKind::WouldBlock`] for one that has not finished (it stays valid).
     fn take(&mut self, ticket: Ticket) -> Result<Done, Failed>;
 
+    /// The operation that a ticket names, for as long as it has not finished; `None` for a stale ticket. For those who
+    /// tell what a program waits for. Of what was moved in, buffers and work may be elsewhere meanwhile.
+    fn operation(&self, ticket: Ticket) -> Option<&Op>;
+
     /// Gives an operation up. Its ticket is stale from here on; cancelling a stale ticket does nothing.
     ///
     /// Nothing is lost: what was finished and not taken goes back to the head of its lane. A send, connect

@@ -388,6 +388,10 @@ impl<K: Kernel> Engine for Lanes<K> {
         self.hand_out(op, outcome)
     }
 
+    fn operation(&self, ticket: Ticket) -> Option<&Op> {
+        self.operations.pending(ticket)
+    }
+
     fn cancel(&mut self, ticket: Ticket) {
         let Some(row) = self.operations.row(ticket) else { return };
         let finished = row.outcome.is_some();

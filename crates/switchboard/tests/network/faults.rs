@@ -152,6 +152,10 @@ impl Engine for Faulty {
         self.engine.take(ticket)
     }
 
+    fn operation(&self, ticket: Ticket) -> Option<&Op> {
+        self.engine.operation(ticket)
+    }
+
     fn cancel(&mut self, ticket: Ticket) {
         self.engine.cancel(ticket);
     }
