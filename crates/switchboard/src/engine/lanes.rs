@@ -217,6 +217,7 @@ impl<K: Kernel> Lanes<K> {
     fn release(&mut self, socket: Socket) -> io::Result<Done> {
         self.sockets.open(socket)?;
         self.recall(socket);
+        self.sockets.gather_last(socket);
         let descriptor = self.sockets.kernel.release(socket).inspect_err(|_| {
             self.sockets.slots[socket].leaving = false;
         })?;
