@@ -140,6 +140,17 @@ fn sending_to_one_who_has_left() {
 }
 
 #[test]
+fn all_parts_of_a_send_are_answered_together() {
+    agree(ALL, |trial| {
+        let (client, server) = trial.pair();
+        trial.engine.close(server, Close::Now);
+        let parts = [&b"one"[..], b"", b"two", b"three"].map(Lease::from).into();
+        trial.try_it("in parts", Op::Send { socket: client, parts });
+        trial.send("again", client, b"x");
+    });
+}
+
+#[test]
 fn the_end_is_told_before_the_error_of_a_send_in_vain() {
     agree(ALL, |trial| {
         let (client, server) = trial.pair();
