@@ -217,6 +217,7 @@ impl<K: Kernel> Lanes<K> {
     fn release(&mut self, socket: Socket) -> io::Result<Done> {
         self.sockets.open(socket)?;
         self.recall(socket);
+        self.sockets.gather_last(socket);
         let descriptor = self.sockets.kernel.release(socket).inspect_err(|_| {
             self.sockets.slots[socket].leaving = false;
         })?;
@@ -281,8 +282,10 @@ impl<K: Kernel> Engine for Lanes<K> {
             }
             _ => {
                 self.recall(socket);
+                // The kernel resets a connection that is closed with input unread. What is parked here is unread as well.
+                let is_unread = self.sockets.slots.get(socket).is_some_and(|slot| slot.read.bytes() > 0);
                 self.strand(socket, &closed());
-                self.sockets.end(socket, how == Close::Reset);
+                self.sockets.end(socket, how == Close::Reset || how == Close::Now && is_unread);
             }
         }
     }

@@ -114,6 +114,27 @@ fn a_connection_goes_from_one_name_to_another() {
 }
 
 #[test]
+fn an_ended_read_side_goes_along_with_its_descriptor() {
+    agree(ALL, |trial| {
+        let (client, server) = trial.pair();
+        trial.send("send before", client, &[7; 20_000]);
+        trial.ready("it has arrived", server);
+        trial.shutdown("end the read side", server, Shutdown::Read);
+        trial.send("send after", client, b"after");
+        let Done::Released { parked, .. } = trial.run(Op::Release { socket: server }).unwrap() else {
+            panic!("not released")
+        };
+        let lengths = parked.into_iter().map(|outcome| match outcome {
+            Ok(Done::Received { lease }) => lease.len(),
+            other => panic!("neither bytes nor the end: {other:?}"),
+        });
+        let lengths: Vec<_> = lengths.collect();
+        trial.see("all before it", lengths.iter().sum::<usize>());
+        trial.see("then the end", lengths.last() == Some(&0));
+    });
+}
+
+#[test]
 fn signals_that_cannot_be_waited_for() {
     agree(&[Family::V4], |trial| {
         for number in [0, -1, 9, 11, 19, 200] {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use switchboard::engine::{Close, Done, Lease, Op, Question, Submitted};
 
 use crate::trial::told;
-use crate::{ALL, agree};
+use crate::{ALL, IP, agree};
 
 #[test]
 fn shutting_down_the_read_side() {
@@ -112,6 +112,28 @@ fn closing_with_unread_input() {
 }
 
 #[test]
+fn closing_with_input_that_was_looked_at_or_given_back() {
+    agree(IP, |trial| {
+        for peek in [true, false] {
+            let (client, server) = trial.pair();
+            let recv = Op::Recv { socket: server, max: 9, peek };
+            let Submitted::Pending(waits) = trial.engine.submit(recv) else { panic!("there was nothing") };
+            trial.engine.try_send(client, &[io::IoSlice::new(b"unread")]).unwrap();
+            let until = trial.engine.clock() + Duration::from_secs(1);
+            let mut finished = Vec::new();
+            while finished.is_empty() && trial.engine.clock() < until {
+                trial.engine.wait(Some(until), &mut finished).unwrap();
+            }
+            trial.see("it has arrived", finished == [waits]);
+            trial.engine.cancel(waits);
+            trial.engine.close(server, Close::Now);
+            trial.recv("error", client);
+            trial.recv("error again", client);
+        }
+    });
+}
+
+#[test]
 fn closing_with_unread_input_after_the_peers_end() {
     agree(ALL, |trial| {
         let (client, server) = trial.pair();
@@ -136,6 +158,17 @@ fn sending_to_one_who_has_left() {
         trial.recv("recv", client);
         trial.ask("left", client, Question::Peer);
         trial.shutdown("shutdown", client, Shutdown::Both);
+    });
+}
+
+#[test]
+fn all_parts_of_a_send_are_answered_together() {
+    agree(ALL, |trial| {
+        let (client, server) = trial.pair();
+        trial.engine.close(server, Close::Now);
+        let parts = [&b"one"[..], b"", b"two", b"three"].map(Lease::from).into();
+        trial.try_it("in parts", Op::Send { socket: client, parts });
+        trial.send("again", client, b"x");
     });
 }
 

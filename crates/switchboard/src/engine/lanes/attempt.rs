@@ -157,6 +157,20 @@ impl<K: Kernel> Sockets<K> {
         }
     }
 
+    /// Receives what is left of a read side that was ended, so that its end is known to whoever has the descriptor next:
+    /// the system was not told of it.
+    pub(super) fn gather_last(&mut self, socket: Socket) {
+        while self.slots.get(socket).is_some_and(|slot| slot.last > 0) {
+            let mut lease = self.pool.lend();
+            let Ok(count @ 1..) = self.receive(socket, lease.spare(), false) else { return };
+            lease.fill(count);
+            let lane = &mut self.slots[socket].read;
+            let ended = lane.arrived.pop_back_if(|last| matches!(last, Arrival::End));
+            lane.arrived.push_back(Arrival::Bytes(lease));
+            lane.arrived.extend(ended);
+        }
+    }
+
     /// One receive from the kernel.
     pub(super) fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> io::Result<usize> {
         let slot = &mut self.slots[socket];

@@ -33,18 +33,22 @@ impl World {
 
     pub(super) fn send(&mut self, id: Id, parts: &[IoSlice<'_>]) -> Result<usize, Errno> {
         self.stream(id).check_send()?;
-        let taken = each_part(parts, |part| {
-            let mut taken = 0;
-            while taken < part.len() && self.stream(id).phase == Phase::Established {
-                let count = self.stream(id).take_over(&part[taken..]);
-                if count == 0 {
-                    break;
-                }
-                taken += count;
-                self.flush(id);
+        // All parts that fit leave together: who has left answers them all at once, and not the first of them.
+        let mut taken = 0;
+        while self.stream(id).phase == Phase::Established {
+            let stream = self.stream(id);
+            let mut skip = taken;
+            let all = each_part(parts, |part| {
+                let before = skip.min(part.len());
+                skip -= before;
+                before + stream.take_over(&part[before..])
+            });
+            if all == taken {
+                break;
             }
-            taken
-        });
+            taken = all;
+            self.flush(id);
+        }
         self.look_at_room(id);
         if taken == 0 && parts.iter().any(|part| !part.is_empty()) {
             return Err(Errno::AGAIN);
