@@ -13,7 +13,9 @@
 
 mod address;
 mod bell;
+mod chaos;
 mod error;
+mod faults;
 mod helpers;
 mod kernel;
 mod lane;
@@ -41,6 +43,7 @@ use std::time::Instant;
 pub use address::{Address, ParseAddressError, UnixName};
 pub use bell::Bell;
 pub use error::{is_exhaustion, is_transient};
+pub use faults::{Fault, Faults, Injected};
 pub use mechanism::{Choice, Mechanism};
 pub use op::{Direction, Done, Failed, Op, Submitted, Work};
 pub(crate) use payload::discard_payload;
@@ -49,6 +52,8 @@ pub use pool::{Lease, Pool};
 pub use question::{Fact, Question, Setting};
 pub use socket::{Socket, Ticket};
 
+use self::chaos::{Chaos, Settings};
+use self::faults::Dice;
 use self::lanes::Lanes;
 use self::system::System;
 use self::uring::Uring;
@@ -62,17 +67,43 @@ pub fn best() -> io::Result<Box<dyn Engine>> {
     Choice::best().open()
 }
 
-/// Opens the engine on the mechanism named.
+/// Opens the engine on the mechanism named. If the environment's `SWITCHBOARD_CHAOS` names [`Faults`], as in
+/// `seed=7,short=0.2,eintr=0.05`, it has those, as [`with_faults`]; without a seed one is drawn, and logged.
 ///
 /// # Errors
 ///
 /// [`io::ErrorKind::Unsupported`] when this system lacks the mechanism, [`io::ErrorKind::PermissionDenied`] when it is
-/// refused to this process, otherwise as [`best`].
+/// refused to this process, [`io::ErrorKind::InvalidInput`] when `SWITCHBOARD_CHAOS` cannot be understood, otherwise as [`best`].
 pub fn with(mechanism: Mechanism) -> io::Result<Box<dyn Engine>> {
+    if let Some(settings) = Settings::from_environment()? {
+        return with_faults(mechanism, &settings.faults, settings.next_seed()).map(|(engine, _)| engine);
+    }
     Ok(match mechanism.selector() {
         Some(mechanism) => Box::new(Lanes::new(System::with(mechanism)?)),
         None => Box::new(Lanes::new(Uring::new()?)),
     })
+}
+
+/// Opens the engine on the mechanism named, with faults at its own system calls, and counts of them.
+///
+/// The same seed and the same calls bring about the same faults; what the kernel and the peers do is another matter. Those
+/// [of a simulated network only](Fault::is_simulated) do not happen. Its name is that of an engine without faults.
+///
+/// # Errors
+///
+/// As [`with`], without the variable.
+pub fn with_faults(
+    mechanism: Mechanism,
+    faults: &Faults,
+    seed: u64,
+) -> io::Result<(Box<dyn Engine>, Injected)> {
+    let injected = Injected::default();
+    let dice = Dice::new(seed, faults, injected.clone());
+    let engine: Box<dyn Engine> = match mechanism.selector() {
+        Some(mechanism) => Box::new(Lanes::new(Chaos::new(System::with(mechanism)?, dice))),
+        None => Box::new(Lanes::new(Chaos::new(Uring::new()?, dice))),
+    };
+    Ok((engine, injected))
 }
 
 /// Opens the engine that the environment's `SWITCHBOARD_ENGINE` names, or the best one if that is unset, empty or `auto`.

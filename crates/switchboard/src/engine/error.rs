@@ -8,6 +8,11 @@ pub(super) fn would_block(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::WouldBlock
 }
 
+/// Whether a signal came in between, and nothing was done.
+pub(super) fn interrupted(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::Interrupted
+}
+
 /// The error of a name that is used after its socket was closed.
 pub(super) fn stale() -> io::Error {
     io::Error::new(io::ErrorKind::NotFound, "no such socket: it was closed or released")

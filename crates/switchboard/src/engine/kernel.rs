@@ -20,7 +20,8 @@ use super::{
 /// Sockets that never wait, and lamps that tell when to try them.
 ///
 /// Every call but [`select`](Kernel::select) answers at once; what cannot be done yet is
-/// [`io::ErrorKind::WouldBlock`]. Names are checked by the engine before they come here.
+/// [`io::ErrorKind::WouldBlock`]. Those that accept, connect, receive or send may be
+/// [`io::ErrorKind::Interrupted`]: then nothing was done, and the engine calls again. Names are checked by the engine before they come here.
 pub(super) trait Kernel {
     fn name(&self) -> &str;
     fn clock(&self) -> Instant;
@@ -37,7 +38,7 @@ pub(super) trait Kernel {
 
     /// Takes the next connection. Only if it has to be certain is a queue asked that was seen to be empty since the last `select`.
     fn accept(&mut self, socket: Socket, certain: bool) -> io::Result<(Socket, Kind, Address)>;
-    /// Begins to connect. `WouldBlock` when it is under way.
+    /// Begins to connect. `WouldBlock` when it is under way, and `Interrupted` too: connect(2) is the one call that goes on.
     fn connect(&mut self, socket: Socket, to: &Address) -> io::Result<()>;
     /// How the connecting ended. `WouldBlock` when it is still under way.
     fn connected(&mut self, socket: Socket) -> io::Result<()>;
@@ -74,6 +75,9 @@ pub(super) trait Kernel {
     }
     /// Ends all that goes on in the background of a socket, and begins nothing more on it. What came of it is in `news`.
     fn recall(&mut self, _socket: Socket, _pool: &Pool, _news: &mut News) {}
+    /// Breaks its connection, as if a RST had come between the two ends: the peer is told at once. Only TCP has that, and not
+    /// every system can do it. Nothing of the kernel's own is told of it: who asks for it answers for it.
+    fn abort(&mut self, socket: Socket) -> io::Result<()>;
     /// Whether something was asked of it that it begins in the next `select`, or something has happened that it tells there.
     fn is_behind(&self) -> bool {
         false

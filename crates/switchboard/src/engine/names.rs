@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 use rustix::net::{self, AddressFamily, SendFlags, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType};
 
 use socket2::SockAddr;
@@ -42,11 +42,8 @@ pub(super) fn connect(socket: BorrowedFd<'_>, to: &Address) -> Result<(), Errno>
 pub(super) fn send_to(socket: BorrowedFd<'_>, part: &[u8], to: &Address) -> io::Result<usize> {
     let flags = SendFlags::NOSIGNAL;
     Ok(match to {
-        Address::Ip(address) => retry_on_intr(|| net::sendto(socket, part, flags, address)),
-        Address::Unix(name) => {
-            let name = unix(name)?;
-            retry_on_intr(|| net::sendto(socket, part, flags, &name))
-        }
+        Address::Ip(address) => net::sendto(socket, part, flags, address),
+        Address::Unix(name) => net::sendto(socket, part, flags, &unix(name)?),
     }?)
 }
 

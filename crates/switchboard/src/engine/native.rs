@@ -1,14 +1,15 @@
 //! What every engine on a real kernel does with a descriptor at once, without waiting: system calls on non-blocking sockets.
 //!
 //! Sends never raise SIGPIPE (`MSG_NOSIGNAL`), and every descriptor is opened close-on-exec. Who waits for a socket, and
-//! how, is the business of the engines: [`system`](super::system) and [`uring`](super::uring).
+//! how, is the business of the engines: [`system`](super::system) and [`uring`](super::uring). A call that a signal
+//! interrupts is not made again here, but above them: there it is done in one place for every kernel.
 
 use std::io::{self, IoSlice};
 use std::net::Shutdown;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use rustix::io::{Errno, ioctl_fionread, retry_on_intr};
+use rustix::io::{Errno, ioctl_fionread};
 use rustix::net::{self, RecvFlags, SendAncillaryBuffer, SendFlags, SocketFlags, sockopt};
 use socket2::SockRef;
 use switchboard_selector as selector;
@@ -133,6 +134,14 @@ pub(super) fn reset(descriptor: &OwnedFd) {
     sockopt::set_socket_linger(descriptor, Some(Duration::ZERO)).ok();
 }
 
+/// Sends RST and forgets the peer, with the error that this leaves behind: tcp_disconnect() of Linux.
+pub(super) fn abort(fd: BorrowedFd<'_>) -> io::Result<()> {
+    net::getpeername(fd)?;
+    net::connect_unspec(fd)?;
+    sockopt::socket_error(fd)?.ok();
+    Ok(())
+}
+
 /// Bounds how long a receive or an accept may block, for those who block on it though it is non-blocking. What cannot be
 /// set is no socket, or not connected any more.
 pub(super) fn limit_blocking(fd: BorrowedFd<'_>, longest: Option<Duration>) {
@@ -141,15 +150,14 @@ pub(super) fn limit_blocking(fd: BorrowedFd<'_>, longest: Option<Duration>) {
 
 pub(super) fn accept(fd: BorrowedFd<'_>) -> io::Result<(OwnedFd, Address)> {
     let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let (child, peer) = retry_on_intr(|| net::acceptfrom_with(fd, flags))?;
+    let (child, peer) = net::acceptfrom_with(fd, flags)?;
     let peer = names::read_peer(peer, || SockRef::from(&child).peer_addr())?;
     Ok((child, peer))
 }
 
 pub(super) fn connect(fd: BorrowedFd<'_>, to: &Address) -> io::Result<()> {
     match names::connect(fd, to) {
-        // Interrupted, it goes on, as connect(2) says.
-        Err(Errno::INPROGRESS | Errno::INTR) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(Errno::INPROGRESS) => Err(io::ErrorKind::WouldBlock.into()),
         // A Unix socket whose listener's queue is full. No lamp will ever tell of room, so this is the answer.
         Err(Errno::AGAIN) => Err(names::queue_is_full(to)),
         answer => Ok(answer?),
@@ -171,7 +179,7 @@ pub(super) fn connected(fd: BorrowedFd<'_>) -> io::Result<()> {
 
 pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8], peek: bool) -> io::Result<usize> {
     let flags = if peek { RecvFlags::PEEK } else { RecvFlags::empty() };
-    Ok(retry_on_intr(|| net::recv(fd, &mut *into, flags))?.0)
+    Ok(net::recv(fd, into, flags)?.0)
 }
 
 pub(super) fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
@@ -180,15 +188,13 @@ pub(super) fn unread(fd: BorrowedFd<'_>) -> io::Result<usize> {
 
 pub(super) fn send(fd: BorrowedFd<'_>, parts: &[IoSlice<'_>]) -> io::Result<usize> {
     Ok(match parts {
-        [part] => retry_on_intr(|| net::send(fd, part, SendFlags::NOSIGNAL)),
-        parts => retry_on_intr(|| {
-            net::sendmsg(fd, parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL)
-        }),
+        [part] => net::send(fd, part, SendFlags::NOSIGNAL),
+        parts => net::sendmsg(fd, parts, &mut SendAncillaryBuffer::default(), SendFlags::NOSIGNAL),
     }?)
 }
 
 pub(super) fn recv_from(fd: BorrowedFd<'_>, into: &mut [u8]) -> io::Result<(usize, Address)> {
-    let (_, length, from) = retry_on_intr(|| net::recvfrom(fd, &mut *into, RecvFlags::TRUNC))?;
+    let (_, length, from) = net::recvfrom(fd, into, RecvFlags::TRUNC)?;
     Ok((length, names::read_peer(from, names::unnamed)?))
 }
 

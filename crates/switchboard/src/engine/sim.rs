@@ -31,8 +31,10 @@ use std::fmt;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use super::Engine;
+use super::chaos::Chaos;
+use super::faults::Dice;
 use super::lanes::Lanes;
+use super::{Engine, Faults, Injected};
 pub(crate) use hosts::HostId;
 use kernel::Simulated;
 pub use link::Link;
@@ -60,6 +62,8 @@ pub struct Network {
     world: Rc<RefCell<World>>,
     host: HostId,
     lamps: Lamps,
+    faults: Faults,
+    injected: Injected,
 }
 
 /// How the sockets of an engine tell that they may be tried: both halves of the engine can be run in memory.
@@ -86,6 +90,8 @@ impl Network {
             world: Rc::new(RefCell::new(World::new(seed))),
             host: HostId::default(),
             lamps: Lamps::default(),
+            faults: Faults::none(),
+            injected: Injected::default(),
         }
     }
 
@@ -93,6 +99,19 @@ impl Network {
     #[must_use]
     pub fn lamps(self, lamps: Lamps) -> Self {
         Self { lamps, ..self }
+    }
+
+    /// The same network; engines opened through this value have these faults at their own calls, as those of
+    /// [`with_faults`](super::with_faults) have. They follow from the seed of the network.
+    #[must_use]
+    pub fn faults(self, faults: Faults) -> Self {
+        Self { faults, ..self }
+    }
+
+    /// How often what went wrong in this network.
+    #[must_use]
+    pub fn injected(&self) -> Injected {
+        self.injected.clone()
     }
 
     /// Opens an engine on this network. Its name is `sim`.
@@ -103,7 +122,12 @@ impl Network {
     /// Blocking work (`Op::Call`) runs in the thread of the engine, inside its wait, and in order.
     #[must_use]
     pub fn engine(&self) -> Box<dyn Engine> {
-        Box::new(Lanes::new(Simulated::new(Rc::clone(&self.world), self.host, self.lamps)))
+        let kernel = Simulated::new(Rc::clone(&self.world), self.host, self.lamps);
+        if self.faults.is_none() {
+            return Box::new(Lanes::new(kernel));
+        }
+        let dice = Dice::new(kernel.seed_of_dice(), &self.faults, self.injected.clone());
+        Box::new(Lanes::new(Chaos::new(kernel, dice)))
     }
 
     /// A signal arrives, once for each engine that waits for it or ever has.

@@ -164,6 +164,10 @@ impl Kernel for System {
         native::ready(self.fd(socket)?, direction)
     }
 
+    fn abort(&mut self, socket: Socket) -> io::Result<()> {
+        native::abort(self.fd(socket)?)
+    }
+
     fn watch_signal(&mut self, number: i32) -> io::Result<()> {
         self.signals.push(Signal::watch(number, self.selector.bell())?);
         Ok(())

@@ -57,8 +57,19 @@ impl Lot {
 }
 
 fn in_memory(lamps: Lamps) -> (Box<dyn Engine>, Option<Network>) {
-    let network = Network::new().lamps(lamps);
+    let network = network().lamps(lamps);
     let engine = network.engine();
     assert_eq!(engine.name(), "sim");
     (engine, Some(network))
+}
+
+/// A network with the faults that the engines of a real kernel find in the environment.
+fn network() -> Network {
+    let text = env::var("SWITCHBOARD_CHAOS").unwrap_or_default();
+    let (seeds, faults): (Vec<_>, Vec<_>) = text.split(',').partition(|item| item.starts_with("seed="));
+    if text.is_empty() {
+        return Network::new();
+    }
+    let seed = seeds.first().map_or(0, |seed| seed["seed=".len()..].parse().expect("a seed is a number"));
+    Network::with_seed(seed).faults(faults.join(",").parse().expect("SWITCHBOARD_CHAOS must name faults"))
 }

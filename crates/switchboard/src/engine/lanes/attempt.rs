@@ -10,7 +10,7 @@ use std::net::Shutdown;
 use rustix::io::Errno;
 
 use super::slot::{Slot, Slots};
-use crate::engine::error::{cut_off, stale, would_block};
+use crate::engine::error::{cut_off, interrupted, stale, would_block};
 use crate::engine::kernel::{Kernel, Role};
 use crate::engine::lane::Arrival;
 use crate::engine::{Address, Direction, Done, Lease, Op, Pool, Socket};
@@ -75,7 +75,8 @@ impl<K: Kernel> Sockets<K> {
     }
 
     fn accept(&mut self, socket: Socket, wait: bool) -> Attempt {
-        match self.kernel.accept(socket, !wait || std::mem::take(&mut self.slots[socket].look_again)) {
+        let certain = !wait || std::mem::take(&mut self.slots[socket].look_again);
+        match insist(|| self.kernel.accept(socket, certain)) {
             Ok((child, kind, peer)) => {
                 self.slots.insert(child, Slot::new(kind, true));
                 Some(Ok(Done::Accepted { socket: child, peer }))
@@ -107,6 +108,8 @@ impl<K: Kernel> Sockets<K> {
                 slot.note_dry(Direction::Write);
                 None
             }
+            // It goes on, or is done already: to be asked, as no edge need follow.
+            Err(error) if interrupted(&error) => None,
             answer => {
                 slot.connecting = false;
                 slot.connected = answer.is_ok();
@@ -175,7 +178,7 @@ impl<K: Kernel> Sockets<K> {
     pub(super) fn receive(&mut self, socket: Socket, into: &mut [u8], peek: bool) -> io::Result<usize> {
         let slot = &mut self.slots[socket];
         let most = if slot.last > 0 { into.len().min(slot.last) } else { into.len() };
-        match self.kernel.recv(socket, &mut into[..most], peek) {
+        match insist(|| self.kernel.recv(socket, &mut into[..most], peek)) {
             Ok(0) => slot.note_end(),
             Ok(count) => {
                 if !peek {
@@ -244,7 +247,7 @@ impl<K: Kernel> Sockets<K> {
         if slot.cut {
             return Err(cut_off());
         }
-        match self.kernel.send(socket, parts) {
+        match insist(|| self.kernel.send(socket, parts)) {
             Ok(count) => {
                 slot.note_moved(Direction::Write, count, wanted);
                 Ok(count)
@@ -260,7 +263,7 @@ impl<K: Kernel> Sockets<K> {
     fn recv_from(&mut self, socket: Socket, max: usize) -> Attempt {
         let max = max.min(LARGEST_DATAGRAM);
         let mut lease = self.pool.lend_at_least(max);
-        match self.kernel.recv_from(socket, &mut lease.spare()[..max]) {
+        match insist(|| self.kernel.recv_from(socket, &mut lease.spare()[..max])) {
             Ok((length, from)) => {
                 lease.fill(length.min(max));
                 Some(Ok(Done::Datagram { lease, from, truncated: length > max }))
@@ -274,7 +277,7 @@ impl<K: Kernel> Sockets<K> {
     }
 
     fn send_to(&mut self, socket: Socket, to: &Address, part: &mut Lease) -> Attempt {
-        match self.kernel.send_to(socket, part, to) {
+        match insist(|| self.kernel.send_to(socket, part, to)) {
             Ok(bytes) => {
                 part.advance(bytes);
                 let part = std::mem::replace(part, Lease::empty());
@@ -334,6 +337,16 @@ impl<K: Kernel> Sockets<K> {
             if let Arrival::Connection { socket, .. } = arrival {
                 self.end(socket, false);
             }
+        }
+    }
+}
+
+/// Makes a call that a signal may interrupt, until it is answered.
+pub(super) fn insist<T>(mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match call() {
+            Err(error) if interrupted(&error) => {}
+            answer => return answer,
         }
     }
 }

@@ -9,7 +9,7 @@ use switchboard_selector::Mode;
 use super::Lanes;
 use super::attempt::advance;
 use super::slot::Slot;
-use crate::engine::error::is_exhaustion;
+use crate::engine::error::{interrupted, is_exhaustion};
 use crate::engine::kernel::{Arrived, Kernel, Lamp, Sent, What};
 use crate::engine::lane::Arrival;
 use crate::engine::{Direction, Done, Op, Socket};
@@ -72,6 +72,9 @@ impl<K: Kernel> Lanes<K> {
 
     /// Takes in what arrived: for who waits, or for whoever comes.
     fn bring(&mut self, Arrived { socket, what }: Arrived) {
+        if matches!(&what, What::Error(error) if interrupted(error)) {
+            return self.begin_again(socket);
+        }
         let Some(arrival) = self.note(socket, what) else { return };
         let slot = &mut self.sockets.slots[socket];
         slot.note_told();
@@ -98,6 +101,15 @@ impl<K: Kernel> Lanes<K> {
             }
         }
         self.progress(socket, Direction::Read);
+        self.ask_again(socket);
+    }
+
+    /// What was to be brought was interrupted, so nothing came: it is asked for once more.
+    fn begin_again(&mut self, socket: Socket) {
+        let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
+        slot.note_told();
+        self.progress(socket, Direction::Read);
+        self.go_on_closing(socket);
         self.ask_again(socket);
     }
 
@@ -145,6 +157,10 @@ impl<K: Kernel> Lanes<K> {
         let Some(slot) = self.sockets.slots.get_mut(socket) else { return };
         slot.note_told();
         slot.sending = false;
+        let outcome = match outcome {
+            Err(error) if interrupted(&error) => Ok(0),
+            outcome => outcome,
+        };
         if let Ok(count) = outcome {
             slot.sent += count;
             advance(&mut parts, count);

@@ -103,6 +103,23 @@ impl World {
         self.wake(id, Cause::Change);
     }
 
+    /// Something between the two ends breaks the connection. Whoever asks for it on this end knows, the other is told.
+    pub(super) fn abort(&mut self, id: Id) -> Result<(), Errno> {
+        let host = self.host_of(id);
+        let stream = self.stream(id);
+        if stream.family == Family::Unix || stream.phase != Phase::Established {
+            return Err(Errno::OPNOTSUPP);
+        }
+        stream.wire.clear();
+        let other = stream.other;
+        self.hit_by_reset(id);
+        self.stream(id).error = None;
+        if let Some(other) = other {
+            self.post(other, host, What::Reset);
+        }
+        Ok(())
+    }
+
     /// The other end of a Unix connection received `count` bytes of ours.
     fn discharge(&mut self, id: Id, count: usize) {
         if let Some(stream) = self.stream_if_there(id) {

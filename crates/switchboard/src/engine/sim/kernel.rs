@@ -60,6 +60,11 @@ impl Simulated {
         Self { world, host, desk, sockets: SlotMap::with_key(), jobs: VecDeque::new(), chime, mode, random }
     }
 
+    /// Where the dice of its faults begin: with faults, all else happens as without.
+    pub(super) fn seed_of_dice(&self) -> u64 {
+        random::next(&mut !self.random)
+    }
+
     fn world(&self) -> RefMut<'_, World> {
         self.world.borrow_mut()
     }
@@ -232,6 +237,11 @@ impl Kernel for Simulated {
     fn ready(&mut self, socket: Socket, direction: Direction) -> io::Result<bool> {
         let (world, id) = self.at(socket)?;
         Ok(world.signs(id).may(direction))
+    }
+
+    fn abort(&mut self, socket: Socket) -> io::Result<()> {
+        let (mut world, id) = self.at(socket)?;
+        Ok(world.abort(id)?)
     }
 
     fn watch_signal(&mut self, number: i32) -> io::Result<()> {
