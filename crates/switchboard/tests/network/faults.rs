@@ -102,6 +102,10 @@ impl Engine for Faulty {
         self.engine.closing()
     }
 
+    fn prepare(&mut self) {
+        self.engine.prepare();
+    }
+
     fn due(&self) -> Option<Instant> {
         self.engine.due().map(|due| due + self.passed)
     }

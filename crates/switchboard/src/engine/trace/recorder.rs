@@ -220,6 +220,14 @@ impl Engine for Recorder {
         self.engine.due()
     }
 
+    fn prepare(&mut self) {
+        self.engine.prepare();
+    }
+
+    fn operation(&self, ticket: Ticket) -> Option<&Op> {
+        self.engine.operation(ticket)
+    }
+
     fn try_recv(&mut self, socket: Socket, into: &mut [u8]) -> io::Result<usize> {
         let outcome = self.engine.try_recv(socket, into);
         let told = match &outcome {
