@@ -21,6 +21,7 @@ mod kernel;
 mod link;
 mod listener;
 mod options;
+mod strangers;
 mod stream;
 mod watch;
 mod wire;
