@@ -7,7 +7,7 @@ use std::time::Duration;
 use switchboard::engine::{Close, Done, Lease, Op, Question, Submitted};
 
 use crate::trial::told;
-use crate::{ALL, IP, agree};
+use crate::{ALL, IP, agree, agree_in_steps};
 
 #[test]
 fn shutting_down_the_read_side() {
@@ -240,7 +240,7 @@ fn a_sender_that_waits_is_told_of_every_end() {
 #[test]
 fn closing_leaves_nothing_behind_that_was_sent() {
     for close in [Close::Now, Close::GENTLY] {
-        agree(ALL, |trial| {
+        agree_in_steps(ALL, |trial| {
             let (client, server) = trial.pair();
             // Some of it is still on this side when it is closed.
             let all = vec![7; 150_000];

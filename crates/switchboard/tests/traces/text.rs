@@ -65,7 +65,7 @@ fn a_trace_is_read_line_by_line() {
 1.000000  recv     stream 3: 6 bytes "hello\n"
 1.000000  recv     stream 3: operation would block
 1.000000  recv     stream 3: waits
-1.000000  send     stream 2: 30 bytes "aaaaaaaaaaaaaaaaaaaaaaaa…" #1cce7177963d870e
+1.000000  send     stream 2: 30 bytes "aaaaaaaaaaaaaaaaaaaaaaaa…" #29248787878787c4
 1.000000  recv     stream 3: 9 bytes "aaaaaaaaa"
 1.000000  ready    stream 2 to read: waits
 1.000000  ready    stream 2 to read: given up

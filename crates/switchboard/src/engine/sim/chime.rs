@@ -118,7 +118,7 @@ mod tests {
         let chime = Arc::new(Chime::default());
         let bell = chime.bell();
         #[expect(clippy::disallowed_methods, reason = "a bell is dropped by another thread")]
-        let thread = std::thread::spawn(move || drop(bell));
+        let thread = thread::spawn(move || drop(bell));
         assert!(!chime.wait());
         thread.join().unwrap();
     }
