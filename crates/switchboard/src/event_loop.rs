@@ -9,6 +9,7 @@ mod acceptor;
 mod alarm;
 mod connection;
 mod current;
+mod dump;
 mod end;
 mod failure;
 mod handle;
@@ -34,6 +35,7 @@ use slotmap::{SecondaryMap, SlotMap};
 pub use acceptor::Acceptor;
 pub use alarm::Woken;
 pub use connection::{Connection, Handler};
+pub use dump::Waiting;
 pub use failure::Failure;
 pub use handle::{Handle, LoopEnded, WeakHandle};
 pub(crate) use local::Local;
@@ -112,6 +114,11 @@ pub enum Next {
 pub trait Completion {
     /// Called in the run phase of a pass, with what [`Engine::take`] answered.
     fn complete(self: Rc<Self>, event_loop: &EventLoop, ticket: Ticket, outcome: Result<Done, Failed>);
+
+    /// What [`EventLoop::waiting`] calls it: the name of its type, unless it has a better one.
+    fn who(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 impl EventLoop {
