@@ -93,7 +93,11 @@ impl<K: Kernel> Sockets<K> {
         let answer = if slot.connecting {
             // Whoever tried or asked meanwhile was told the error, and the kernel tells it once.
             match slot.broken.take() {
-                Some(code) => Err(io::Error::from_raw_os_error(code)),
+                Some(code) => {
+                    // The kernel is still to be told that the attempt is over.
+                    self.kernel.connected(socket).ok();
+                    Err(io::Error::from_raw_os_error(code))
+                }
                 None => self.kernel.connected(socket),
             }
         } else if slot.connected {
