@@ -298,7 +298,8 @@ impl<K: Kernel> Sockets<K> {
     /// the peer's own end any more, which a gentle close waits for. What has arrived by now is received all the same.
     pub(super) fn shutdown(&mut self, socket: Socket, how: Shutdown) -> io::Result<()> {
         let slot = &mut self.slots[socket];
-        if how != Shutdown::Write && slot.connected && slot.last == 0 {
+        let has_ended = slot.last > 0 || matches!(slot.read.arrived.back(), Some(Arrival::End));
+        if how != Shutdown::Write && slot.connected && !has_ended {
             slot.last = self.kernel.unread(socket).unwrap_or(0);
             if slot.last == 0 {
                 slot.read.end();
