@@ -57,6 +57,27 @@ fn connecting_again_after_a_refusal() {
 }
 
 #[test]
+fn a_refusal_that_a_receiver_was_told_of_first() {
+    agree(IP, |trial| {
+        let (listener, at) = trial.listen(1);
+        trial.engine.close(listener, Close::Now);
+        let client = trial.stream(&at);
+        let connect = trial.engine.submit(Op::Connect { socket: client, to: at.clone() });
+        let recv = trial.engine.submit(Op::Recv { socket: client, max: 9, peek: false });
+        for submitted in [connect, recv] {
+            let outcome = match submitted {
+                Submitted::Done(outcome) => Some(outcome),
+                Submitted::Pending(ticket) => trial.finish(ticket, Duration::from_secs(1)),
+            };
+            trial.see("refused", told(outcome));
+        }
+        trial.recv("recv", client);
+        let _listener = trial.engine.open(Plan::Listen(Listen::at(at.clone()))).unwrap();
+        trial.connect("to somebody", client, &at);
+    });
+}
+
+#[test]
 fn a_socket_that_is_not_connected() {
     agree(ALL, |trial| {
         let like = trial.address();
