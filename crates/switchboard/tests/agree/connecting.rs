@@ -57,6 +57,28 @@ fn connecting_again_after_a_refusal() {
 }
 
 #[test]
+fn shutting_down_what_is_not_connected() {
+    for how in [Shutdown::Read, Shutdown::Write] {
+        agree(ALL, |trial| {
+            let like = trial.address();
+            let socket = trial.stream(&like);
+            trial.shutdown("shutdown", socket, how);
+            trial.ready("shut", socket);
+            trial.recv("recv", socket);
+            trial.send("send", socket, b"x");
+            let (listener, at) = trial.listen(1);
+            trial.connect("connect", socket, &at);
+            trial.send("send", socket, b"hello");
+            let server = trial.take_connection(listener);
+            trial.recv("server recv", server);
+            trial.send("server send", server, b"hello");
+            trial.recv("recv", socket);
+            trial.clean(&at);
+        });
+    }
+}
+
+#[test]
 fn a_refusal_that_a_receiver_was_told_of_first() {
     agree(IP, |trial| {
         let (listener, at) = trial.listen(1);
