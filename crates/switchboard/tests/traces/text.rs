@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard::Engine;
 use switchboard::engine::sim::Network;
 use switchboard::engine::trace::Trace;
-use switchboard::engine::{Address, Close, Direction, Op, Plan, Setting};
+use switchboard::engine::{Address, Close, Direction, Done, Op, Plan, Setting};
 
 use crate::programs::{
     accept, connect, datagrams, finish, listen, local, pending, recv, run, send, settle, try_send,
@@ -151,4 +151,56 @@ fn a_send_that_nobody_waits_for_is_kept_with_its_bytes() {
     let last = trace.to_string().lines().last().unwrap().to_owned();
     assert!(last.starts_with("0.000000  send     stream 3: connection reset after "), "{last}");
     assert!(last.ends_with(" of 10485760 bytes"), "{last}");
+}
+
+#[test]
+fn what_comes_out_with_a_released_descriptor_is_noted() {
+    let trace = Trace::new();
+    let mut engine = trace.record("", Network::new().engine());
+    let (listener, at) = listen(&mut *engine);
+    let client = connect(&mut *engine, &at);
+    let server = accept(&mut *engine, listener);
+    let waits = pending(&mut *engine, Op::Recv { socket: server, max: 9, peek: false });
+    send(&mut *engine, client, b"parked");
+    let mut finished = Vec::new();
+    engine.wait(None, &mut finished).unwrap();
+    assert_eq!(finished, [waits]);
+    engine.cancel(waits);
+    let before = trace.to_string();
+    let Ok(Done::Released { descriptor, parked }) = run(&mut *engine, Op::Release { socket: server }) else {
+        panic!("not released")
+    };
+    assert_eq!(parked.len(), 1);
+    engine.open(Plan::Adopt(descriptor)).unwrap();
+    engine.try_recv(server, &mut [0]).unwrap_err();
+    assert_eq!(
+        trace.to_string().strip_prefix(&before).unwrap(),
+        format!(
+            "0.000000  release  stream 3\n\
+             0.000000  recv     stream 3: 6 bytes \"parked\"\n\
+             0.000000  open     stream 4 at {at}\n\
+             0.000000  recv     closed socket: entity not found\n"
+        )
+    );
+}
+
+/// Numbers, ports, times and outcomes: all that a program could tell a recorded run by.
+#[test]
+fn recording_changes_nothing_of_what_is_recorded() {
+    let run = |record: &dyn Fn(Box<dyn Engine>) -> Box<dyn Engine>| {
+        let mut engine = record(Network::with_seed(7).engine());
+        let begun = engine.clock();
+        let mut seen = vec![format!("{:?}", engine.random())];
+        for _ in 0..3 {
+            seen.push(format!("{:?}", everything(&mut *engine)));
+            seen.push(format!(
+                "{:?} {:?} {:?}",
+                engine.random(),
+                engine.clock() - begun,
+                engine.now() - begun
+            ));
+        }
+        seen
+    };
+    assert_eq!(run(&|engine| Trace::new().record("", engine)), run(&|engine| engine));
 }
