@@ -286,3 +286,18 @@ fn who_listens_everywhere_is_known_at_every_address() {
     let said = said(&record("127.0.0.1", b"x"), &record("127.0.0.1", b"y"));
     assert!(said.starts_with("what was observed of stream to listener 1 differs"), "{said}");
 }
+
+#[test]
+fn a_port_that_somebody_chose_is_no_chance() {
+    let record = |port: u16| {
+        let trace = Trace::new();
+        let mut engine = trace.record("", Network::new().engine());
+        let to: Address = format!("127.0.0.1:{port}").parse().unwrap();
+        let socket = engine.open(Plan::Stream { like: to.clone() }).unwrap();
+        run(&mut *engine, Op::Connect { socket, to }).unwrap_err();
+        trace
+    };
+    record(40_000).agrees_with(&record(40_001)).unwrap();
+    let said = said(&record(80), &record(81));
+    assert!(said.starts_with("what was observed of stream to 127.0.0.1:80 differs\n"), "{said}");
+}
