@@ -188,7 +188,7 @@ fn a_drain_under_load_loses_no_byte_that_a_handler_received(network: &Network) {
             (0..50).map(|seed| beside(move || converse_until_the_end(address, seed))).collect();
         let turn = Arc::new(AtomicUsize::new(0));
         let come = Arc::clone(&turn);
-        let drained = Arc::new(std::sync::Mutex::new(None));
+        let drained = Arc::new(Mutex::new(None));
         let begun = Arc::clone(&drained);
         switchboard::spawn(async move {
             service::until("fifty clients", || come.load(Ordering::Relaxed) == 50).await;
