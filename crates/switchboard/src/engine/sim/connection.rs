@@ -59,7 +59,8 @@ impl World {
 
     /// A Unix socket may have been shut down before it was connected: its peer learns of that when it sends.
     fn check_listened_to(&mut self, id: Id) -> Result<(), Errno> {
-        let Stream { family, other, .. } = *self.stream(id);
+        let stream = self.stream(id);
+        let (family, other) = (stream.family, stream.other);
         let is_deaf =
             other.and_then(|other| self.stream_if_there(other)).is_some_and(|other| other.read_shut);
         if family == Family::Unix && is_deaf { Err(Errno::PIPE) } else { Ok(()) }
