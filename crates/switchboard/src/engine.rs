@@ -34,6 +34,7 @@ mod signals;
 pub mod sim;
 mod socket;
 mod system;
+pub mod trace;
 mod uring;
 
 use std::io::{self, IoSlice};
@@ -188,6 +189,10 @@ pub trait Engine {
     /// sooner than in the next [`wait`](Engine::wait).
     fn submit(&mut self, op: Op) -> Submitted;
 
+    /// Asks the system for what pending operations wait for, as [`wait`](Engine::wait) does before it sleeps. Whoever sleeps
+    /// elsewhere calls it first, and then [`due`](Engine::due).
+    fn prepare(&mut self);
+
     /// Sleeps until an operation finishes, `until` has come or the [`Bell`] is rung, and appends the
     /// tickets of what finished. May return early with nothing; never sleeps while something is finished.
     /// `None` waits without a limit.
@@ -204,6 +209,10 @@ pub trait Engine {
     /// How the operation failed, with what was given to it. [`io::ErrorKind::NotFound`] for a stale ticket,
     /// [`io::ErrorKind::WouldBlock`] for one that has not finished (it stays valid).
     fn take(&mut self, ticket: Ticket) -> Result<Done, Failed>;
+
+    /// The operation that a ticket names, for as long as it has not finished; `None` for a stale ticket. For those who
+    /// tell what a program waits for. Of what was moved in, buffers and work may be elsewhere meanwhile.
+    fn operation(&self, ticket: Ticket) -> Option<&Op>;
 
     /// Gives an operation up. Its ticket is stale from here on; cancelling a stale ticket does nothing.
     ///

@@ -9,6 +9,7 @@ mod acceptor;
 mod alarm;
 mod connection;
 mod current;
+mod dump;
 mod end;
 mod failure;
 mod handle;
@@ -34,6 +35,7 @@ use slotmap::{SecondaryMap, SlotMap};
 pub use acceptor::Acceptor;
 pub use alarm::Woken;
 pub use connection::{Connection, Handler};
+pub use dump::Waiting;
 pub use failure::Failure;
 pub use handle::{Handle, LoopEnded, WeakHandle};
 pub(crate) use local::Local;
@@ -112,6 +114,11 @@ pub enum Next {
 pub trait Completion {
     /// Called in the run phase of a pass, with what [`Engine::take`] answered.
     fn complete(self: Rc<Self>, event_loop: &EventLoop, ticket: Ticket, outcome: Result<Done, Failed>);
+
+    /// What [`EventLoop::waiting`] calls it: the name of its type, unless it has a better one.
+    fn who(&self) -> String {
+        std::any::type_name::<Self>().to_owned()
+    }
 }
 
 impl EventLoop {
@@ -222,16 +229,8 @@ impl EventLoop {
     /// How long a host may sleep before it calls [`turn`](Self::turn).
     #[must_use]
     pub fn next(&self) -> Next {
-        if !self.core.ready.borrow().is_empty() || self.core.inbox.has_mail() {
-            return Next::Now;
-        }
-        let engine = self.core.engine.borrow();
-        let due = [self.core.timers.borrow().first(), engine.due()].into_iter().flatten().min();
-        match due {
-            Some(due) if due <= engine.now() => Next::Now,
-            Some(due) => Next::At(due),
-            None => Next::Never,
-        }
+        self.core.engine.borrow_mut().prepare();
+        self.due()
     }
 
     /// Calls back in the next pass.
@@ -334,6 +333,20 @@ impl EventLoop {
                 failure::tell(&*handler, panic);
             })
             .ok()
+    }
+
+    /// What is due that the loop knows of itself. Its engine prepares whatever sleeps in it.
+    fn due(&self) -> Next {
+        if !self.core.ready.borrow().is_empty() || self.core.inbox.has_mail() {
+            return Next::Now;
+        }
+        let engine = self.core.engine.borrow();
+        let due = [self.core.timers.borrow().first(), engine.due()].into_iter().flatten().min();
+        match due {
+            Some(due) if due <= engine.now() => Next::Now,
+            Some(due) => Next::At(due),
+            None => Next::Never,
+        }
     }
 
     fn has_more(&self) -> bool {

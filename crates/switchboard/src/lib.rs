@@ -50,6 +50,7 @@ pub mod engine;
 pub mod event_loop;
 pub mod net;
 pub mod server;
+pub mod sim;
 pub mod task;
 
 pub use engine::{Address, Engine, Mechanism};

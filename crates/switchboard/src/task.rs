@@ -100,6 +100,14 @@ impl<T> Task<T> {
         self.slot.is_finished()
     }
 
+    /// How it ended, if it has.
+    pub(crate) fn end(self) -> Option<Result<T, Ended>> {
+        match self.slot.poll(&mut Context::from_waker(std::task::Waker::noop())) {
+            Poll::Ready(end) => Some(end),
+            Poll::Pending => None,
+        }
+    }
+
     /// What cancels it without its handle.
     pub(crate) fn canceller(&self) -> Option<Canceller> {
         let name = self.slot.name()?;

@@ -9,6 +9,7 @@ use rig::{Rig, assert_error, datagram, on_every_engine, on_every_kernel, pattern
 use switchboard::engine::{Close, Direction, Done, Op, Plan, Submitted, Work};
 
 on_every_engine! {
+    a_ticket_tells_its_operation_until_that_has_finished,
     a_datagram_may_be_asked_for_whatever_its_length,
     more_parts_than_fit_one_call_are_sent_in_part,
     a_ticket_given_up_is_stale_though_its_send_goes_on,
@@ -29,6 +30,22 @@ fn an_adopted_stream_that_has_no_peer_yet_is_connected(rig: &mut Rig) {
     let client = rig.open(Plan::Adopt(fresh.into())).unwrap();
     assert!(matches!(rig.run(Op::Connect { socket: client, to: address }), Ok(Done::Connected)));
     rig.accept(listener);
+}
+
+fn a_ticket_tells_its_operation_until_that_has_finished(rig: &mut Rig) {
+    let (client, server) = rig.pair();
+    let told = |rig: &Rig, ticket| rig.operation(ticket).map(|op| (op.name(), op.socket(), op.direction()));
+    let expected = Some(("receive", Some(server), Direction::Read));
+    let given_up = rig.pending(Op::Recv { socket: server, max: 9, peek: false });
+    let receiving = rig.pending(Op::Recv { socket: server, max: 9, peek: false });
+    assert_eq!((told(rig, given_up), told(rig, receiving)), (expected, expected));
+    rig.give_up(given_up);
+    assert_eq!((told(rig, given_up), told(rig, receiving)), (None, expected));
+    rig.send(client, b"x");
+    rig.told(receiving);
+    assert_eq!(told(rig, receiving), None, "it has finished");
+    rig.finish(receiving).unwrap();
+    assert_eq!(told(rig, receiving), None, "it was taken");
 }
 
 fn a_datagram_may_be_asked_for_whatever_its_length(rig: &mut Rig) {

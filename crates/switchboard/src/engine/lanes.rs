@@ -217,6 +217,7 @@ impl<K: Kernel> Lanes<K> {
     fn release(&mut self, socket: Socket) -> io::Result<Done> {
         self.sockets.open(socket)?;
         self.recall(socket);
+        self.sockets.gather_last(socket);
         let descriptor = self.sockets.kernel.release(socket).inspect_err(|_| {
             self.sockets.slots[socket].leaving = false;
         })?;
@@ -281,8 +282,10 @@ impl<K: Kernel> Engine for Lanes<K> {
             }
             _ => {
                 self.recall(socket);
+                // The kernel resets a connection that is closed with input unread. What is parked here is unread as well.
+                let is_unread = self.sockets.slots.get(socket).is_some_and(|slot| slot.read.bytes() > 0);
                 self.strand(socket, &closed());
-                self.sockets.end(socket, how == Close::Reset);
+                self.sockets.end(socket, how == Close::Reset || how == Close::Now && is_unread);
             }
         }
     }
@@ -356,6 +359,12 @@ impl<K: Kernel> Engine for Lanes<K> {
         }
     }
 
+    fn prepare(&mut self) {
+        while let Some(socket) = self.to_arm.pop_front() {
+            self.arm(socket);
+        }
+    }
+
     fn wait(&mut self, until: Option<Instant>, finished: &mut Vec<Ticket>) -> io::Result<()> {
         // Those that are put off once more while this runs have their turn in the next wait.
         for _ in 0..self.again.len() {
@@ -364,9 +373,7 @@ impl<K: Kernel> Engine for Lanes<K> {
             self.progress(socket, Direction::Write);
             self.go_on_closing(socket);
         }
-        while let Some(socket) = self.to_arm.pop_front() {
-            self.arm(socket);
-        }
+        self.prepare();
         let until = [until, self.next()].into_iter().flatten().min();
         self.sockets.kernel.select(until, &self.sockets.pool, &mut self.news)?;
         self.now = self.now.max(self.sockets.kernel.clock());
@@ -382,6 +389,10 @@ impl<K: Kernel> Engine for Lanes<K> {
             slot.lane(op.direction()).settled.retain(|&other| other != ticket);
         }
         self.hand_out(op, outcome)
+    }
+
+    fn operation(&self, ticket: Ticket) -> Option<&Op> {
+        self.operations.pending(ticket)
     }
 
     fn cancel(&mut self, ticket: Ticket) {

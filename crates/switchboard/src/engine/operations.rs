@@ -39,6 +39,12 @@ impl Operations {
         self.rows.get_mut(ticket)
     }
 
+    /// An operation that has not finished, and that somebody waits for.
+    pub(super) fn pending(&self, ticket: Ticket) -> Option<&Op> {
+        let row = self.rows.get(ticket).filter(|row| row.outcome.is_none() && !row.abandoned)?;
+        Some(&row.op)
+    }
+
     /// Whether a wait would find something finished.
     pub(super) fn have_news(&self) -> bool {
         !self.news.is_empty()

@@ -193,6 +193,10 @@ impl Completion for Inner {
             self.accept(event_loop);
         }
     }
+
+    fn who(&self) -> String {
+        "an acceptor".to_owned()
+    }
 }
 
 /// How many connections are accepted before others get their turn.

@@ -15,6 +15,13 @@ use super::{Callback, SharedInbox, current};
 pub trait Woken {
     /// Called in the run phase of the pass after the waker of that name was woken: once, however often it was.
     fn woken(self: Rc<Self>, event_loop: &super::EventLoop, name: Callback);
+
+    /// What [`EventLoop::waiting`](super::EventLoop::waiting) calls who waits by the waker of that name: the name of this
+    /// type, unless it has a better one. `None` if nobody does, as while it runs.
+    fn who(&self, name: Callback) -> Option<String> {
+        let _ = name;
+        Some(std::any::type_name::<Self>().to_owned())
+    }
 }
 
 /// What is behind such a waker.
@@ -43,6 +50,11 @@ impl Alarm {
 
     pub(super) fn waker(self: &Arc<Self>) -> Waker {
         Arc::clone(self).into()
+    }
+
+    /// Whether it was woken, and its callback has not run since.
+    pub(super) fn is_queued(&self) -> bool {
+        self.queued.load(Ordering::Acquire)
     }
 
     /// Lets it be queued again. To be called before the callback.

@@ -430,6 +430,10 @@ impl Completion for Inner {
         }
         self.receive(event_loop);
     }
+
+    fn who(&self) -> String {
+        "a connection".to_owned()
+    }
 }
 
 /// How many times one connection receives before others get their turn.

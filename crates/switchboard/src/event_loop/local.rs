@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::rc::Rc;
+use std::task::Waker;
 
 use super::EventLoop;
 
@@ -9,6 +10,11 @@ use super::EventLoop;
 pub(crate) trait Local: Any {
     /// The loop ends: the last moment at which it can be used. A panic in it is reported.
     fn end(&self, event_loop: &EventLoop);
+
+    /// Tells which wakers it keeps, and what whoever has one waits for: `waits for …`. No user code may be called here.
+    fn waiting(&self, tell: &mut dyn FnMut(&Waker, String)) {
+        let _ = tell;
+    }
 }
 
 impl EventLoop {

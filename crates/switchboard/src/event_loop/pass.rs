@@ -19,6 +19,8 @@ impl EventLoop {
     /// # Errors
     ///
     /// What [`Engine::wait`](crate::engine::Engine::wait) answers, and [`io::ErrorKind::Deadlock`] when called from a callback of this loop.
+    /// Where a simulated engine answers that nothing can ever happen again, of the same kind, the message lists all that
+    /// is [waiting](Self::waiting).
     pub fn turn(&self, longest: Option<Duration>) -> io::Result<()> {
         self.check_not_turning()?;
         let _turning = Turning::begin(self);
@@ -51,14 +53,18 @@ impl EventLoop {
 
     fn wait(&self, longest: Option<Duration>) -> io::Result<()> {
         let core = &*self.core;
-        let until = match self.next() {
+        let until = match self.due() {
             Next::Now => Some(core.engine.borrow().now()),
             Next::At(due) => Some(due),
             Next::Never => None,
         };
         let bound = longest.and_then(|longest| core.engine.borrow().clock().checked_add(longest));
         let until = [until, bound].into_iter().flatten().min();
-        core.engine.borrow_mut().wait(until, &mut core.finished.borrow_mut())
+        let waited = core.engine.borrow_mut().wait(until, &mut core.finished.borrow_mut());
+        waited.map_err(|error| match error.kind() {
+            io::ErrorKind::Deadlock => self.explain(error),
+            _ => error,
+        })
     }
 
     /// Queues what has become ready: finished operations, mail of other threads, timers that are due. Wakers are woken

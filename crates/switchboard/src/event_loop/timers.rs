@@ -22,6 +22,12 @@ pub(super) struct Timer {
     number: u64,
 }
 
+impl Timer {
+    pub(super) fn due(self) -> Instant {
+        self.due
+    }
+}
+
 impl Timers {
     pub(super) fn insert(&mut self, due: Instant, callback: Callback) -> Timer {
         let timer = Timer { due, number: self.count };

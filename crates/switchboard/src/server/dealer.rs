@@ -140,4 +140,8 @@ impl Completion for Handover {
     fn complete(self: Rc<Self>, event_loop: &EventLoop, _: Ticket, outcome: Result<Done, Failed>) {
         self.finish(event_loop, outcome);
     }
+
+    fn who(&self) -> String {
+        format!("the hand-over of client {} to another thread", self.peer)
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::io;
+use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,6 +19,7 @@ use crate::event_loop::{Callback, EventLoop, Failure, Local, Woken};
 /// # Errors
 ///
 /// When no engine could be opened or it became unusable; and as [`EventLoop::block_on`].
+#[track_caller]
 pub fn run<F: Future>(future: F) -> io::Result<F::Output> {
     let event_loop = EventLoop::with(crate::engine::from_environment()?);
     let output = event_loop.block_on(future)?;
@@ -36,20 +38,22 @@ impl EventLoop {
     ///
     /// As [`turn`](Self::turn); [`io::ErrorKind::Deadlock`] from within a task or callback of this loop: there, await
     /// the future instead. The future is dropped then.
+    #[track_caller]
     pub fn block_on<F: Future>(&self, future: F) -> io::Result<F::Output> {
         self.check_not_turning()?;
-        let root = Root::default();
+        let root = Root::new(Location::caller());
         let woken = Rc::clone(&root.woken);
         let (name, waker) = self.on_wake(Rc::new(root));
         let _alarm = Registered { event_loop: self, name };
         let mut future = pin!(future);
         loop {
-            if woken.take() {
+            if woken.get() {
                 let _budget = budget::begin();
                 let polled = self.within(|| future.as_mut().poll(&mut Context::from_waker(&waker)));
                 if let Poll::Ready(output) = polled {
                     return Ok(output);
                 }
+                woken.set(false);
             }
             self.turn(None)?;
         }
@@ -62,9 +66,9 @@ impl EventLoop {
     /// As [`turn`](Self::turn).
     pub fn wind_up(&self) -> io::Result<()> {
         self.check_not_turning()?;
-        // One more pass at least: destructors may have left word of what they want closed, or spawned more.
+        // One more pass at least, for what the destructors wanted.
         loop {
-            self.within(|| self.local::<Tasks>().end(self));
+            self.cancel_tasks();
             self.turn(Some(std::time::Duration::ZERO))?;
             if self.engine().closing() == 0 {
                 return Ok(());
@@ -74,21 +78,33 @@ impl EventLoop {
     }
 }
 
-/// Whether the future was woken since it was last polled.
-struct Root {
-    woken: Rc<Cell<bool>>,
+impl EventLoop {
+    /// Cancels all tasks. Their destructors may leave word of what they want closed, or spawn more.
+    pub(crate) fn cancel_tasks(&self) {
+        self.within(|| self.local::<Tasks>().end(self));
+    }
 }
 
-impl Default for Root {
-    /// It has to be polled once.
-    fn default() -> Self {
-        Self { woken: Rc::new(Cell::new(true)) }
+/// The future that is run.
+struct Root {
+    /// It is to be polled, or being polled: nothing calls [`woken`](Woken::woken) while it is.
+    woken: Rc<Cell<bool>>,
+    run: &'static Location<'static>,
+}
+
+impl Root {
+    fn new(run: &'static Location<'static>) -> Self {
+        Self { woken: Rc::new(Cell::new(true)), run }
     }
 }
 
 impl Woken for Root {
     fn woken(self: Rc<Self>, _: &EventLoop, _: Callback) {
         self.woken.set(true);
+    }
+
+    fn who(&self, _: Callback) -> Option<String> {
+        (!self.woken.get()).then(|| format!("the main future (run at {})", self.run))
     }
 }
 

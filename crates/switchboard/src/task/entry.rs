@@ -103,6 +103,7 @@ use std::process::{ExitCode, Termination};
 pub use switchboard_macros::main;
 
 /// How a program ends whose `main` is this future.
+#[track_caller]
 pub fn end_of<F: Future>(main: F) -> End<F::Output> {
     End(super::run(main))
 }

@@ -58,6 +58,8 @@ pub(super) trait Ending {
     fn about(&self) -> &About;
     /// The future is dropped, and this is how it ended.
     fn ended(&self, how: Ended);
+    /// Tells of the waker of who awaits it, if somebody does.
+    fn awaiter(&self, tell: &mut dyn FnMut(&Waker, String));
 }
 
 impl<T> Slot<T> {
@@ -215,6 +217,12 @@ impl<T> Ending for Slot<T> {
 
     fn ended(&self, how: Ended) {
         self.end(Err(how));
+    }
+
+    fn awaiter(&self, tell: &mut dyn FnMut(&Waker, String)) {
+        if let State::Running { awaiter: Some(awaiter), .. } = &*self.lock() {
+            tell(awaiter, format!("waits for the end of {}", self.about));
+        }
     }
 }
 

@@ -134,9 +134,21 @@ impl Woken for Tasks {
     fn woken(self: Rc<Self>, event_loop: &EventLoop, name: Callback) {
         self.run(event_loop, name);
     }
+
+    fn who(&self, name: Callback) -> Option<String> {
+        let rows = self.rows.borrow();
+        let row = rows.get(name).filter(|row| matches!(row.life, Life::Resting(..)))?;
+        Some(row.ending.about().to_string())
+    }
 }
 
 impl Local for Tasks {
+    fn waiting(&self, tell: &mut dyn FnMut(&Waker, String)) {
+        for row in self.rows.borrow().values() {
+            row.ending.awaiter(tell);
+        }
+    }
+
     /// Cancels all.
     fn end(&self, event_loop: &EventLoop) {
         let names: Vec<_> = self.rows.borrow().keys().collect();

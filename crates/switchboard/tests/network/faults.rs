@@ -102,6 +102,10 @@ impl Engine for Faulty {
         self.engine.closing()
     }
 
+    fn prepare(&mut self) {
+        self.engine.prepare();
+    }
+
     fn due(&self) -> Option<Instant> {
         self.engine.due().map(|due| due + self.passed)
     }
@@ -150,6 +154,10 @@ impl Engine for Faulty {
 
     fn take(&mut self, ticket: Ticket) -> Result<Done, Failed> {
         self.engine.take(ticket)
+    }
+
+    fn operation(&self, ticket: Ticket) -> Option<&Op> {
+        self.engine.operation(ticket)
     }
 
     fn cancel(&mut self, ticket: Ticket) {

@@ -71,6 +71,13 @@ impl Link {
     }
 }
 
+impl Link {
+    /// A link of half the way.
+    pub(crate) fn halved(self) -> Self {
+        Self { latency: self.latency / 2, jitter: self.jitter / 2, ..Self::default() }
+    }
+}
+
 /// All links: the usual one, and those that differ.
 #[derive(Default)]
 pub(super) struct Links {
@@ -153,7 +160,8 @@ impl Links {
             return Some(now + link.latency);
         }
         let traffic = self.traffic.entry(way).or_insert(Traffic { busy: now, last: now });
-        traffic.last = traffic.last.max(due);
+        // Those of one instant would be shuffled.
+        traffic.last = due.max(traffic.last + Duration::from_nanos(1));
         Some(traffic.last)
     }
 

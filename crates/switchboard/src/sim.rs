@@ -1,0 +1,256 @@
+//! A whole network in one thread: hosts, each with a program and a loop of its own, under one clock and one seed.
+//!
+//! The programs are those that run on real sockets: below them is the engine that runs there, on a network that is
+//! [played](crate::engine::sim). So the orders of events that no test on real sockets brings about twice are a number
+//! here, and what takes hours takes milliseconds. What must stay true:
+//!
+//! * Nothing but the seed decides: no clock, no thread, no address of memory. The same seed does the same, byte for byte.
+//! * A host's loop is turned only when it has something to do; the clock moves only when none has.
+
+mod failed;
+mod host;
+mod report;
+mod step;
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+pub use crate::engine::sim::Link;
+use crate::engine::sim::Network;
+pub use crate::engine::trace::{Difference, Trace};
+pub use crate::engine::{Fault, Faults, Injected};
+use crate::task::TaskFuture;
+pub use failed::{Failed, Why};
+use host::Host;
+pub use report::Report;
+
+/// A simulated network, and what runs on it.
+///
+/// ```
+/// use std::io;
+/// use std::time::Duration;
+///
+/// use futures_lite::AsyncReadExt;
+/// use switchboard::net::Stream;
+/// use switchboard::server::Server;
+/// use switchboard::sim::{Faults, Link, Sim};
+///
+/// async fn serve() -> io::Result<()> {
+///     let server = Server::bind("0.0.0.0:7").await?;
+///     let receipt = server.serve(async |mut stream: Stream, _| {
+///         let data = stream.recv().await?;
+///         stream.send_all(data).await
+///     });
+///     receipt.await?;
+///     Ok(())
+/// }
+///
+/// async fn ask() -> io::Result<()> {
+///     let mut stream = Stream::connect("server:7").await?;
+///     stream.write_all(b"hello").await?;
+///     let mut answer = [0; 5];
+///     stream.read_exact(&mut answer).await?;
+///     assert_eq!(&answer, b"hello");
+///     Ok(())
+/// }
+///
+/// for seed in 0..10 {
+///     let report = Sim::new(seed)
+///         .host("server", serve)
+///         .host("client", ask)
+///         .faults(Faults::unseen()) // a client that does not try again is not to be reset
+///         .link(Link::default().latency(Duration::from_millis(80)).jitter(Duration::from_millis(20)))
+///         .run()?;
+///     assert!(report.elapsed >= Duration::from_millis(320)); // of the network's time: twice there and back
+/// }
+/// # Ok::<(), switchboard::sim::Failed>(())
+/// ```
+pub struct Sim {
+    seed: u64,
+    network: Network,
+    hosts: Vec<Host>,
+    script: Vec<(Duration, Scripted)>,
+    usual: Link,
+    faults: Faults,
+    trace: Option<Trace>,
+    limit: Duration,
+    turns: u64,
+    has_begun: bool,
+    is_repeatable: bool,
+}
+
+type Scripted = Rc<dyn Fn(&mut Sim)>;
+
+impl Sim {
+    /// An empty network. All that is left to chance follows from the seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            network: Network::driven(seed),
+            hosts: Vec::new(),
+            script: Vec::new(),
+            usual: Link::default().latency(Duration::from_micros(100)).jitter(Duration::from_micros(400)),
+            faults: Faults::default(),
+            trace: None,
+            limit: Duration::from_secs(3_600),
+            turns: 0,
+            has_begun: false,
+            is_repeatable: true,
+        }
+    }
+
+    /// Adds a host and what runs on it: called when the simulation begins, and again whenever the host is
+    /// [restarted](Self::restart). Others reach it by its name, and by its address: 10.0.0.1 is the first, 10.0.0.2 the second.
+    ///
+    /// When the program ends, its tasks are cancelled and its connections closed gently, as with
+    /// [`switchboard::run`](crate::run). A failure of it is the simulation's.
+    ///
+    /// # Panics
+    ///
+    /// When there is a host of that name.
+    #[must_use]
+    pub fn host<F>(mut self, name: &str, program: impl Fn() -> F + 'static) -> Self
+    where
+        F: TaskFuture + 'static,
+        F::Output: 'static,
+    {
+        assert!(self.hosts.iter().all(|host| host.name != name), "there is a host {name:?} already");
+        let id = self.network.add_host(name);
+        self.hosts.push(Host::new(name, id, program));
+        self
+    }
+
+    /// What lies between hosts that no [`link_between`](Self::link_between) names. By default it takes 0.1 to 0.5
+    /// milliseconds to cross and loses nothing. A host reaches itself by half of that, whatever its links.
+    #[must_use]
+    pub fn link(mut self, link: Link) -> Self {
+        self.usual = link;
+        self
+    }
+
+    /// What lies between two hosts, in both directions.
+    ///
+    /// # Panics
+    ///
+    /// When there is no host of that name, as everything here that takes one.
+    #[must_use]
+    pub fn link_between(self, one: &str, other: &str, link: Link) -> Self {
+        self.network.link(self.named(one).id, self.named(other).id, link);
+        self
+    }
+
+    /// What goes wrong: at the calls of every host, each with a budget of its own, and between them. By default everything
+    /// there is, at low rates: connections are reset, descriptors run out, strangers come. Programs that only have to
+    /// bear what no correct program notices are given [`Faults::unseen`].
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Writes down there what every program asks of its engine, and what befalls the network.
+    #[must_use]
+    pub fn trace(mut self, trace: &Trace) -> Self {
+        self.trace = Some(trace.clone());
+        self
+    }
+
+    /// Has something done when the network is so old, in [`run`](Self::run) and all else that moves its clock: a partition,
+    /// a crash. Repeated with the simulation, as the rest of it is.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// # use switchboard::sim::Sim;
+    /// let sim = Sim::new(1)
+    ///     .host("a", async || switchboard::sleep(Duration::from_secs(9)).await)
+    ///     .host("b", async || ())
+    ///     .at(Duration::from_secs(1), |sim| sim.partition("a", "b"))
+    ///     .at(Duration::from_secs(5), |sim| sim.heal("a", "b"))
+    ///     .run()?;
+    /// # Ok::<(), switchboard::sim::Failed>(())
+    /// ```
+    #[must_use]
+    pub fn at(mut self, age: Duration, what: impl Fn(&mut Self) + 'static) -> Self {
+        let place = self.script.partition_point(|(other, _)| *other <= age);
+        self.script.insert(place, (age, Rc::new(what)));
+        self
+    }
+
+    /// How old the network may become, by its clock, before [`run`](Self::run) fails because something goes on for ever. An hour, by default.
+    #[must_use]
+    pub fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// The network's time, see [`Engine::clock`](crate::Engine::clock).
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.network.now()
+    }
+
+    /// How old the network is, by its clock.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.network.age()
+    }
+
+    /// Nothing crosses between these two hosts from now on. Datagrams are lost; what belongs to a connection waits, and is
+    /// sent again when they are [healed](Self::heal), unless TCP's patience is over by then: 127 seconds for a connect, a
+    /// quarter of an hour for the rest.
+    pub fn partition(&mut self, one: &str, other: &str) {
+        self.network.partition(self.named(one).id, self.named(other).id);
+        self.network.note(format_args!("{one} and {other} are partitioned"));
+    }
+
+    /// Undoes a [`partition`](Self::partition).
+    pub fn heal(&mut self, one: &str, other: &str) {
+        self.network.heal(self.named(one).id, self.named(other).id);
+        self.network.note(format_args!("{one} and {other} reach each other again"));
+    }
+
+    /// Pulls the plug of a host: its program is gone, and tells nobody. Who is connected to it hears nothing, until it is
+    /// [restarted](Self::restart) and answers what it does not know with RST.
+    pub fn crash(&mut self, host: &str) {
+        let at = self.place(host);
+        self.network.note(format_args!("{host} crashes"));
+        self.network.crash(self.hosts[at].id);
+        self.hosts[at].stop();
+    }
+
+    /// Begins a host's program anew, if need be after a [`crash`](Self::crash).
+    pub fn restart(&mut self, host: &str) {
+        self.crash(host);
+        let at = self.place(host);
+        self.network.start(self.hosts[at].id);
+        if self.has_begun {
+            self.network.note(format_args!("{host} begins anew"));
+            self.hosts[at].start(&self.network, self.trace.as_ref());
+        }
+    }
+
+    /// A signal arrives at a host. One that nobody there waits for is lost.
+    pub fn raise(&mut self, host: &str, signal: i32) {
+        self.network.note(format_args!("signal {signal} arrives at {host}"));
+        self.network.raise_on(self.named(host).id, signal);
+    }
+
+    fn place(&self, name: &str) -> usize {
+        let found = self.hosts.iter().position(|host| host.name == name);
+        found.unwrap_or_else(|| panic!("there is no host {name:?}"))
+    }
+
+    fn named(&self, name: &str) -> &Host {
+        &self.hosts[self.place(name)]
+    }
+}
+
+impl std::fmt::Debug for Sim {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sim")
+            .field("seed", &self.seed)
+            .field("elapsed", &self.elapsed())
+            .finish_non_exhaustive()
+    }
+}
