@@ -6,7 +6,7 @@
 ///
 /// A server and a client in one test; port 0 is whichever is free:
 ///
-/// ```
+/// ```test_harness
 /// use std::io;
 ///
 /// use switchboard::net::Stream;
@@ -37,7 +37,6 @@
 ///     serving.cancel().await;
 ///     Ok(())
 /// }
-/// # fn main() {}
 /// ```
 ///
 /// The body runs once on each [`Mechanism`](crate::Mechanism), and then in a simulated network once for each of ten seeds: there, all that is
@@ -69,12 +68,9 @@
 ///
 /// # Options
 ///
-/// ```
-/// # mod tests {
+/// ```test_harness
 /// #[switchboard::test(mechanisms(epoll, uring), seeds = 1000, faults = "default,reset=0", timeout = "10s")]
 /// async fn it_survives() {}
-/// # }
-/// # fn main() {}
 /// ```
 ///
 /// * `mechanisms(…)`: only there. The names are those of [`Mechanism`](crate::Mechanism), and `sim`; with `seeds` or `faults`, `sim` is meant as well.
