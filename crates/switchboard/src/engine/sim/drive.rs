@@ -42,6 +42,16 @@ impl Network {
         self.world.borrow().was_rung_from_elsewhere(host)
     }
 
+    /// A network for one program that is alone, and reaches itself by this link. Its engine moves the clock; what falls on
+    /// one instant is shuffled.
+    pub(crate) fn alone(seed: u64, loopback: Link) -> Self {
+        let network = Self::with_seed(seed);
+        let mut world = network.world.borrow_mut();
+        (world.is_shuffled, world.links.loopback) = (true, loopback);
+        drop(world);
+        network
+    }
+
     /// Adds a host, which its name resolves to.
     pub(crate) fn add_host(&self, name: &str) -> HostId {
         self.world.borrow_mut().hosts.add(name)
