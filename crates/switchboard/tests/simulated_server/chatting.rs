@@ -1,6 +1,5 @@
 //! `examples/chat.rs`, as it is: what one says all others hear, in order; who leaves is told of; nobody hangs.
 
-#[expect(dead_code, reason = "its `main` listens on a real port")]
 #[path = "../../../../examples/chat.rs"]
 mod chat;
 
