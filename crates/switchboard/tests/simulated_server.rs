@@ -47,5 +47,6 @@ scenarios! {
     tasks::everybody_has_their_turn,
     survival::who_tries_again_is_served,
     chatting::what_one_says_all_others_hear_in_order,
+    chatting::who_reads_too_slowly_is_dropped,
     chatting::nobody_hangs_whatever_goes_wrong,
 }

@@ -94,6 +94,63 @@ async fn speak(mut writer: WriteHalf, mut rng: Rng) -> io::Result<WriteHalf> {
     Ok(writer)
 }
 
+/// Who does not read is dropped and told of, and keeps nobody from hearing all there is.
+pub(crate) fn who_reads_too_slowly_is_dropped(seed: u64) -> Result<(), Failed> {
+    let mut rng = chance(seed, 0);
+    let sim = Sim::new(seed).faults(Faults::unseen()).link(near(&mut rng)).host("server", || async {
+        let server = Server::bind("0.0.0.0:7").await?.until(sleep(LATE));
+        let receipt = chat::serve(server).await?;
+        assert_eq!((receipt.accepted, receipt.finished, receipt.failed), (3, 2, 1), "{receipt}");
+        io::Result::Ok(())
+    });
+    let talker = || async {
+        let mut stream = Stream::connect("server:7").await?;
+        sleep(Duration::from_secs(1)).await;
+        for number in 0..MANY {
+            stream.write_all(format!("{number} {}\n", "-".repeat(WIDE)).as_bytes()).await?;
+            // Those who read shall not fall behind.
+            if number % 100 == 0 {
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+        stream.shutdown().await
+    };
+    let listener = || async {
+        let mut stream = Stream::connect("server:7").await?;
+        let (count, leaving) = hear_numbers(&mut stream).await;
+        assert_eq!((count, leaving), (MANY, 2), "heard, and told of as leaving");
+        io::Result::Ok(())
+    };
+    let sleeper = || async {
+        let mut stream = Stream::connect("server:7").await?;
+        sleep(LATE / 2).await;
+        let (count, _) = hear_numbers(&mut stream).await;
+        assert!(count < MANY);
+        io::Result::Ok(())
+    };
+    let report = sim.host("talker", talker).host("listener", listener).host("sleeper", sleeper).run()?;
+    assert!(
+        matches!(&report.failures[..], [(_, failure)] if failure.contains("reads too slowly")),
+        "{report:?}"
+    );
+    Ok(())
+}
+
+/// Hears one who counts, to the end: how far, and how many were told of as leaving.
+async fn hear_numbers(stream: &mut Stream) -> (u32, u32) {
+    let (mut count, mut leaving) = (0, 0);
+    let mut lines = Lines::new(1024);
+    while let Ok(Some(line)) = lines.next_line(&mut *stream).await {
+        let line = String::from_utf8_lossy(line.bytes).into_owned();
+        if let Some((_, said)) = line.split_once(": ") {
+            assert_eq!(said.split_once(' ').map(|(number, _)| number), Some(&*count.to_string()));
+            count += 1;
+        }
+        leaving += u32::from(line.ends_with(" has left"));
+    }
+    (count, leaving)
+}
+
 /// Connections break, strangers come, the server begins anew: what is heard of somebody has no gap, leaving is told of, and
 /// everybody gets to the end.
 pub(crate) fn nobody_hangs_whatever_goes_wrong(seed: u64) -> Result<(), Failed> {
@@ -184,6 +241,10 @@ fn near(rng: &mut Rng) -> Link {
 
 /// How much each has to say.
 const LINES: u32 = 30;
+
+/// More lines, and longer ones, than a queue and all buffers hold.
+const MANY: u32 = 1_500;
+const WIDE: usize = 300;
 
 /// When the server is told to end: all but one have left by then.
 const LATE: Duration = Duration::from_secs(1_000);

@@ -1,4 +1,5 @@
-//! Living on, whatever goes wrong: connections are reset, descriptors run out, strangers come, signals arrive too early.
+//! Living on, whatever goes wrong: connections are reset, descriptors run out, strangers come, signals arrive too early,
+//! and for seconds nothing crosses between two hosts.
 
 use std::cell::Cell;
 use std::io::{self, ErrorKind};
@@ -30,6 +31,13 @@ pub(crate) fn who_tries_again_is_served(seed: u64) -> Result<(), Failed> {
     let knows = Rc::clone(&state);
     let server = move || serve_again_and_again(Rc::clone(&knows), async |server| server.serve(echo).await);
     let mut sim = Sim::new(seed).faults(Faults::default()).link(some_link(&mut rng)).host("server", server);
+    if rng.bool() {
+        let cut = Duration::from_millis(rng.u64(0..1_000));
+        let mended = cut + Duration::from_millis(rng.u64(0..10_000));
+        sim = sim
+            .at(cut, |sim| sim.partition("client 1", "server"))
+            .at(mended, |sim| sim.heal("client 1", "server"));
+    }
     for number in 1..=state.left.get() {
         let state = Rc::clone(&state);
         sim = sim.host(&format!("client {number}"), move || try_again(seed, number, Rc::clone(&state)));
