@@ -14,7 +14,8 @@ impl Play<'_> {
     pub(crate) fn shutdown(&mut self, end: usize, how: Shutdown) -> Outcome {
         if how != Shutdown::Write {
             self.await_arrival(end)?;
-            self.ends[end].reading.is_loose |= self.unread(end) > FITS;
+            let is_left = self.ends[end].peer.is_some_and(|peer| !self.ends[peer].is_open);
+            self.ends[end].reading.is_loose |= is_left || self.unread(end) > FITS;
         }
         let End { socket, sent, .. } = self.ends[end];
         let row = self.begin_row(Op::Shutdown { socket, how }, "shutdown", sent, false);
@@ -77,7 +78,11 @@ impl Play<'_> {
     pub(crate) fn move_over(&mut self, end: usize) -> Outcome {
         self.await_arrival(end)?;
         let is_left = self.ends[end].peer.map_or(self.ends[end].is_marred, |peer| !self.ends[peer].is_open);
-        if is_left || !self.ends[end].rows.is_empty() || self.ends[end].reading.is_loose {
+        if is_left
+            || self.ends[end].gave_up
+            || !self.ends[end].rows.is_empty()
+            || self.ends[end].reading.is_loose
+        {
             return Ok(());
         }
         let old = self.ends[end].socket;

@@ -15,6 +15,8 @@
 //!   handed out by a release, and is nobody's any more;
 //! * which sender is told why a connection broke (`ConnectionReset`), and which only that it did (`BrokenPipe`): the
 //!   kernel tells why to one of those who wait or come next, and on a ring that may be a receive that nobody took;
+//! * whether a receiver who ended the read side of a connection that was broken before is told of that: the error has
+//!   arrived on a ring, and is still the kernel's elsewhere;
 //! * what a broken connection tells after its descriptor was released: whoever released it may have been given the error
 //!   with what was parked, and the kernel tells it once.
 //!
@@ -125,7 +127,11 @@ impl Play<'_> {
             let is_over = match self.expected {
                 Some(expected) => {
                     let expected = &expected[self.seen.len()];
-                    assert_eq!(expected.heading, self.heading, "the plays have parted");
+                    if expected.heading != self.heading {
+                        let (seen, expected) =
+                            (vec!["a look here".to_owned()], vec![expected.heading.clone()]);
+                        return Err(Difference { heading: self.heading.clone(), seen, expected });
+                    }
                     let is_over = lines == expected.lines;
                     if !is_over && self.engine.clock() >= deadline {
                         let (heading, expected) = (self.heading.clone(), expected.lines.clone());

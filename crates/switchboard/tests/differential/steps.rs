@@ -208,9 +208,9 @@ impl Play<'_> {
     /// up because it had been done at once there is none.
     fn cancel_send(&mut self, end: usize) {
         let is_safe = !self.ends[end].is_marred && self.ends[end].rows.iter().all(|row| !row.is_read);
-        if let Some(row) = self.ends[end].rows.pop_if(|row| is_safe && row.what == "send")
-            && let Some(ticket) = row.ticket
-        {
+        let Some(row) = self.ends[end].rows.pop_if(|row| is_safe && row.what == "send") else { return };
+        self.ends[end].gave_up = true;
+        if let Some(ticket) = row.ticket {
             self.give_up(ticket);
         }
     }
