@@ -22,8 +22,8 @@ fn connecting_to_nobody() {
         trial.send("after it, send", client, b"x");
         trial.clean(&at);
         if trial.family == Family::Path {
-            let at = trial.address();
-            trial.connect("to no file", client, &at);
+            let nobody = Address::unix(std::env::temp_dir().join("switchboard-nobody"));
+            trial.connect("to no file", client, &nobody);
         }
     });
 }
@@ -53,6 +53,49 @@ fn connecting_again_after_a_refusal() {
         trial.connect("to somebody, again", client, &at);
         trial.ask("at last", client, Question::Peer);
         trial.clean(&at);
+    });
+}
+
+#[test]
+fn shutting_down_what_is_not_connected() {
+    for how in [Shutdown::Read, Shutdown::Write] {
+        agree(ALL, |trial| {
+            let like = trial.address();
+            let socket = trial.stream(&like);
+            trial.shutdown("shutdown", socket, how);
+            trial.ready("shut", socket);
+            trial.recv("recv", socket);
+            trial.send("send", socket, b"x");
+            let (listener, at) = trial.listen(1);
+            trial.connect("connect", socket, &at);
+            trial.send("send", socket, b"hello");
+            let server = trial.take_connection(listener);
+            trial.recv("server recv", server);
+            trial.send("server send", server, b"hello");
+            trial.recv("recv", socket);
+            trial.clean(&at);
+        });
+    }
+}
+
+#[test]
+fn a_refusal_that_a_receiver_was_told_of_first() {
+    agree(IP, |trial| {
+        let (listener, at) = trial.listen(1);
+        trial.engine.close(listener, Close::Now);
+        let client = trial.stream(&at);
+        let connect = trial.engine.submit(Op::Connect { socket: client, to: at.clone() });
+        let recv = trial.engine.submit(Op::Recv { socket: client, max: 9, peek: false });
+        for submitted in [connect, recv] {
+            let outcome = match submitted {
+                Submitted::Done(outcome) => Some(outcome),
+                Submitted::Pending(ticket) => trial.finish(ticket, Duration::from_secs(1)),
+            };
+            trial.see("refused", told(outcome));
+        }
+        trial.recv("recv", client);
+        let _listener = trial.engine.open(Plan::Listen(Listen::at(at.clone()))).unwrap();
+        trial.connect("to somebody", client, &at);
     });
 }
 
