@@ -15,6 +15,7 @@
 //!   handed out by a release, and is nobody's any more;
 //! * which sender is told why a connection broke (`ConnectionReset`), and which only that it did (`BrokenPipe`): the
 //!   kernel tells why to one of those who wait or come next, and on a ring that may be a receive that nobody took;
+//! * who is told that a connect was refused: the connect is, and a receive with it or after it, `NotConnected` if not;
 //! * whether a receiver who ended the read side of a connection that was broken before is told of that: the error has
 //!   arrived on a ring, and is still the kernel's elsewhere;
 //! * what a broken connection tells after its descriptor was released: whoever released it may have been given the error
@@ -263,6 +264,9 @@ impl Play<'_> {
             }
         }
         self.settle()?;
+        // Two that close gently and have much to say to each other wait for each other, up to their bounds.
+        let is_quiet =
+            self.ends.iter().all(|end| end.rows.is_empty() && !end.gave_up && !end.reading.is_loose);
         for end in &mut self.ends {
             if end.is_open {
                 end.is_open = false;
@@ -271,6 +275,9 @@ impl Play<'_> {
         }
         for door in &mut self.doors {
             self.engine.close(door.socket, switchboard::engine::Close::Now);
+        }
+        if !is_quiet {
+            return Ok(());
         }
         // Reading away takes its turns, and nothing tells of it.
         for _ in 0..MANY {
