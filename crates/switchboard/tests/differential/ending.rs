@@ -15,6 +15,8 @@ impl Play<'_> {
         if how != Shutdown::Write {
             self.await_arrival(end)?;
             self.ends[end].reading.is_loose |= self.is_left(end) || self.unread(end) > FITS;
+            // Behind a send, it is not known when it is done.
+            self.ends[end].reading.is_loose |= !self.ends[end].rows.is_empty();
         }
         let End { socket, sent, .. } = self.ends[end];
         let row = self.begin_row(Op::Shutdown { socket, how }, "shutdown", sent, false);
@@ -50,7 +52,7 @@ impl Play<'_> {
     }
 
     /// Whether the other end is closed, or was never accepted.
-    fn is_left(&self, end: usize) -> bool {
+    pub(crate) fn is_left(&self, end: usize) -> bool {
         let End { peer, is_marred, .. } = self.ends[end];
         peer.map_or(is_marred, |peer| !self.ends[peer].is_open)
     }

@@ -21,6 +21,8 @@
 //! * what a broken connection tells after its descriptor was released: whoever released it may have been given the error
 //!   with what was parked, and the kernel tells it once.
 //!
+//! Left out, as the amounts decide it: sending to who has left more than fits.
+//!
 //! Left out, because it takes long or ends in what only bounds decide: full accept queues (a SYN is repeated after a
 //! second), Unix datagrams for a full queue (`net.unix.max_dgram_qlen`), and the limits of a gentle close.
 
@@ -298,9 +300,13 @@ impl Play<'_> {
         let peer = peer.map(|peer| &self.ends[peer]);
         let read = peer.map_or(0, |peer| peer.reading.received);
         let unread = row.offset.saturating_sub(read);
-        let nobody_reads = peer.is_some_and(|peer| !peer.is_open);
+        let nobody_reads = peer.is_some_and(|peer| !peer.is_open && !peer.lingers);
+        // Who closes gently reads away when all it has to say is sent.
+        let is_read_away = peer.is_some_and(|peer| peer.lingers);
         let is_counted = peer.is_none_or(|peer| !peer.is_open || !peer.reading.is_loose);
-        !is_vague && is_counted && (row.is_read || nobody_reads || unread <= FITS || unread >= WAITS)
+        !is_vague
+            && is_counted
+            && (row.is_read || nobody_reads || unread <= FITS || unread >= WAITS && !is_read_away)
     }
 }
 

@@ -10,7 +10,7 @@ use switchboard::engine::{
 
 use crate::case::{Asked, Changed, Step};
 use crate::ends::{End, State, broken, pattern, told};
-use crate::play::{Outcome, Play};
+use crate::play::{FITS, Outcome, Play};
 
 impl Play<'_> {
     pub(crate) fn step(&mut self, step: Step) -> Outcome {
@@ -176,6 +176,9 @@ impl Play<'_> {
     }
 
     fn send(&mut self, end: usize, length: usize, parts: usize) {
+        if self.is_left(end) && length > FITS {
+            return;
+        }
         let End { socket, sent, .. } = self.ends[end];
         let bytes = pattern(self.ends[end].voice(), sent, length);
         let parts = bytes.chunks((length / (parts + 1)).max(1)).map(Lease::from).collect();
@@ -187,7 +190,8 @@ impl Play<'_> {
     fn try_send(&mut self, end: usize, length: usize) -> Outcome {
         self.settle()?;
         let End { socket, sent, is_vague, .. } = self.ends[end];
-        if is_vague {
+        let is_behind = self.ends[end].rows.iter().any(|row| !self.is_certain(end, row));
+        if is_vague || is_behind || self.is_left(end) && length > FITS {
             return Ok(());
         }
         let bytes = pattern(self.ends[end].voice(), sent, length);
