@@ -178,7 +178,7 @@ impl Event {
     pub(crate) fn of(outcome: Result<Done, Failed>) -> Self {
         match outcome {
             Ok(Done::Received { lease }) if !lease.is_empty() => Self::Bytes(lease.to_vec()),
-            other => Self::Told(told(other)),
+            other => Self::Told(told(other).replace("ConnectionRefused", "NotConnected")),
         }
     }
 }
