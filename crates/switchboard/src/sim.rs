@@ -17,6 +17,8 @@ use std::time::{Duration, Instant};
 
 pub use crate::engine::sim::Link;
 use crate::engine::sim::Network;
+pub use crate::engine::trace::{Difference, Trace};
+pub use crate::engine::{Fault, Faults, Injected};
 use crate::task::TaskFuture;
 pub use failed::{Failed, Why};
 use host::Host;
@@ -31,7 +33,7 @@ pub use report::Report;
 /// use futures_lite::AsyncReadExt;
 /// use switchboard::net::Stream;
 /// use switchboard::server::Server;
-/// use switchboard::sim::{Link, Sim};
+/// use switchboard::sim::{Faults, Link, Sim};
 ///
 /// async fn serve() -> io::Result<()> {
 ///     let server = Server::bind("0.0.0.0:7").await?;
@@ -56,6 +58,7 @@ pub use report::Report;
 ///     let report = Sim::new(seed)
 ///         .host("server", serve)
 ///         .host("client", ask)
+///         .faults(Faults::unseen()) // a client that does not try again is not to be reset
 ///         .link(Link::default().latency(Duration::from_millis(80)).jitter(Duration::from_millis(20)))
 ///         .run()?;
 ///     assert!(report.elapsed >= Duration::from_millis(320)); // of the network's time: twice there and back
@@ -68,9 +71,12 @@ pub struct Sim {
     hosts: Vec<Host>,
     script: Vec<(Duration, Scripted)>,
     usual: Link,
+    faults: Faults,
+    trace: Option<Trace>,
     limit: Duration,
     turns: u64,
     has_begun: bool,
+    is_repeatable: bool,
 }
 
 type Scripted = Rc<dyn Fn(&mut Sim)>;
@@ -85,9 +91,12 @@ impl Sim {
             hosts: Vec::new(),
             script: Vec::new(),
             usual: Link::default().latency(Duration::from_micros(100)).jitter(Duration::from_micros(400)),
+            faults: Faults::default(),
+            trace: None,
             limit: Duration::from_secs(3_600),
             turns: 0,
             has_begun: false,
+            is_repeatable: true,
         }
     }
 
@@ -128,6 +137,22 @@ impl Sim {
     #[must_use]
     pub fn link_between(self, one: &str, other: &str, link: Link) -> Self {
         self.network.link(self.named(one).id, self.named(other).id, link);
+        self
+    }
+
+    /// What goes wrong: at the calls of every host, each with a budget of its own, and between them. By default everything
+    /// there is, at low rates: connections are reset, descriptors run out, strangers come. Programs that only have to
+    /// bear what no correct program notices are given [`Faults::unseen`].
+    #[must_use]
+    pub fn faults(mut self, faults: Faults) -> Self {
+        self.faults = faults;
+        self
+    }
+
+    /// Writes down there what every program asks of its engine, and what befalls the network.
+    #[must_use]
+    pub fn trace(mut self, trace: &Trace) -> Self {
+        self.trace = Some(trace.clone());
         self
     }
 
@@ -176,17 +201,20 @@ impl Sim {
     /// quarter of an hour for the rest.
     pub fn partition(&mut self, one: &str, other: &str) {
         self.network.partition(self.named(one).id, self.named(other).id);
+        self.network.note(format_args!("{one} and {other} are partitioned"));
     }
 
     /// Undoes a [`partition`](Self::partition).
     pub fn heal(&mut self, one: &str, other: &str) {
         self.network.heal(self.named(one).id, self.named(other).id);
+        self.network.note(format_args!("{one} and {other} reach each other again"));
     }
 
     /// Pulls the plug of a host: its program is gone, and tells nobody. Who is connected to it hears nothing, until it is
     /// [restarted](Self::restart) and answers what it does not know with RST.
     pub fn crash(&mut self, host: &str) {
         let at = self.place(host);
+        self.network.note(format_args!("{host} crashes"));
         self.network.crash(self.hosts[at].id);
         self.hosts[at].stop();
     }
@@ -197,12 +225,14 @@ impl Sim {
         let at = self.place(host);
         self.network.start(self.hosts[at].id);
         if self.has_begun {
-            self.hosts[at].start(&self.network);
+            self.network.note(format_args!("{host} begins anew"));
+            self.hosts[at].start(&self.network, self.trace.as_ref());
         }
     }
 
     /// A signal arrives at a host. One that nobody there waits for is lost.
     pub fn raise(&mut self, host: &str, signal: i32) {
+        self.network.note(format_args!("signal {signal} arrives at {host}"));
         self.network.raise_on(self.named(host).id, signal);
     }
 

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
 use std::rc::Rc;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use network::{Network, on_every_engine};
@@ -62,7 +63,14 @@ async fn converse(address: std::net::SocketAddr, seed: usize, size: usize) -> io
     Ok(())
 }
 
+/// One crowd at a time: descriptors are the whole process's, and select takes only those below 1024.
+fn crowd() -> MutexGuard<'static, ()> {
+    static CROWD: Mutex<()> = Mutex::new(());
+    CROWD.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 fn two_hundred_clients_on_one_loop_get_their_own_bytes_back(network: &Network) {
+    let _crowd = crowd();
     let receipt = tell(network, async {
         let (server, address) = bind().await?;
         let clients = Switch::default();
@@ -81,6 +89,7 @@ fn two_hundred_clients_on_one_loop_get_their_own_bytes_back(network: &Network) {
 /// The same with clients that nothing of ours runs in.
 #[test]
 fn two_hundred_clients_on_threads_get_their_own_bytes_back() {
+    let _crowd = crowd();
     for network in network::real() {
         let receipt = tell(&network, async {
             let (server, address) = bind().await?;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_lite::AsyncReadExt;
 use switchboard::net::{Listener, Stream, UdpSocket};
 use switchboard::server::{Client, Server};
-use switchboard::sim::{Link, Sim, Why};
+use switchboard::sim::{Fault, Faults, Link, Sim, Trace, Why};
 use switchboard::{sleep, spawn};
 
 /// Serves what each client says, until told to end.
@@ -38,12 +38,17 @@ async fn say(what: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// A network on which nothing goes wrong but what a test asks for.
+fn sim(seed: u64) -> Sim {
+    Sim::new(seed).faults(Faults::none())
+}
+
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 #[test]
 fn a_conversation_takes_as_long_as_its_packets_cross() {
     let far = Link::default().latency(50 * MILLISECOND);
-    let report = Sim::new(1).host("server", echo).host("client", || say(b"hello")).link(far).run().unwrap();
+    let report = sim(1).host("server", echo).host("client", || say(b"hello")).link(far).run().unwrap();
     // Knock, answer; words, their echo; and the end, which the server has to hear before it is told to end.
     assert!(report.elapsed >= 250 * MILLISECOND && report.elapsed < 400 * MILLISECOND, "{report:?}");
     assert_eq!(report.failures, []);
@@ -53,7 +58,7 @@ fn a_conversation_takes_as_long_as_its_packets_cross() {
 fn the_same_seed_does_the_same_and_others_do_not() {
     let run = |seed| {
         let order = Rc::new(RefCell::new(Vec::new()));
-        let mut sim = Sim::new(seed).host("server", echo);
+        let mut sim = sim(seed).host("server", echo);
         for number in 0..5_u8 {
             let order = Rc::clone(&order);
             sim = sim.host(&format!("client {number}"), move || {
@@ -95,7 +100,7 @@ fn more_than_all_buffers_hold_arrives_in_order() {
         }
     };
     for seed in 0..20 {
-        Sim::new(seed).host("server", echo).host("client", client.clone()).link(link).run().unwrap();
+        sim(seed).host("server", echo).host("client", client.clone()).link(link).run().unwrap();
     }
 }
 
@@ -117,13 +122,13 @@ fn bandwidth_is_shared_and_not_exceeded() {
             .await
             .map(drop)
     };
-    let report = Sim::new(1).host("server", discard).host("one", pour).link(link).run().unwrap();
+    let report = sim(1).host("server", discard).host("one", pour).link(link).run().unwrap();
     assert!(report.elapsed > 500 * MILLISECOND && report.elapsed < 600 * MILLISECOND, "{report:?}");
 }
 
 #[test]
 fn a_partition_stops_a_conversation_and_healing_lets_it_go_on() {
-    let report = Sim::new(3)
+    let report = sim(3)
         .host("server", echo)
         .host("client", || async {
             for _ in 0..10 {
@@ -144,7 +149,7 @@ fn a_partition_stops_a_conversation_and_healing_lets_it_go_on() {
 
 #[test]
 fn connecting_across_a_partition_is_given_up_after_two_minutes() {
-    let mut sim = Sim::new(1).host("server", echo).host("client", || async {
+    let mut sim = sim(1).host("server", echo).host("client", || async {
         let error = Stream::connect("server:7").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
     });
@@ -158,7 +163,7 @@ fn connecting_across_a_partition_is_given_up_after_two_minutes() {
 
 #[test]
 fn what_nobody_acknowledges_is_given_up_after_a_quarter_of_an_hour() {
-    let sim = Sim::new(1).host("server", echo).host("client", || async {
+    let sim = sim(1).host("server", echo).host("client", || async {
         let mut stream = Stream::connect("server:7").await?;
         sleep(Duration::from_secs(1)).await;
         stream.write_all(b"hello?").await?;
@@ -172,7 +177,7 @@ fn what_nobody_acknowledges_is_given_up_after_a_quarter_of_an_hour() {
 
 #[test]
 fn who_talks_to_a_host_that_crashed_and_came_back_is_reset() {
-    let sim = Sim::new(1).host("server", echo).host("client", || async {
+    let sim = sim(1).host("server", echo).host("client", || async {
         let mut stream = Stream::connect("server:7").await?;
         stream.write_all(b"before").await?;
         assert_eq!(&*stream.recv().await?, b"before");
@@ -188,7 +193,7 @@ fn who_talks_to_a_host_that_crashed_and_came_back_is_reset() {
 
 #[test]
 fn nobody_hears_of_a_crash_until_they_say_something() {
-    let sim = Sim::new(1).host("server", echo).host("client", || async {
+    let sim = sim(1).host("server", echo).host("client", || async {
         let mut stream = Stream::connect("server:7").await?;
         let heard = switchboard::timeout(Duration::from_secs(3_000), stream.recv()).await;
         assert!(heard.is_err(), "{heard:?}");
@@ -199,7 +204,7 @@ fn nobody_hears_of_a_crash_until_they_say_something() {
 
 #[test]
 fn a_host_is_only_reached_by_its_own_address() {
-    Sim::new(1)
+    sim(1)
         .host("server", || async {
             let error = Listener::bind("10.0.0.2:80").await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::AddrNotAvailable);
@@ -225,7 +230,7 @@ fn datagrams_are_lost_and_overtake_each_other_as_the_link_says() {
     let heard = |link: Link| {
         let heard = Rc::new(RefCell::new(Vec::new()));
         let hears = Rc::clone(&heard);
-        let mut sim = Sim::new(5)
+        let mut sim = sim(5)
             .host("receiver", move || {
                 let hears = Rc::clone(&hears);
                 async move {
@@ -261,23 +266,22 @@ fn datagrams_are_lost_and_overtake_each_other_as_the_link_says() {
 
 #[test]
 fn a_program_that_fails_is_the_failure_of_the_simulation() {
-    let failed =
-        Sim::new(9).host("a", || async { Err::<(), _>(io::Error::other("no luck")) }).run().unwrap_err();
+    let failed = sim(9).host("a", || async { Err::<(), _>(io::Error::other("no luck")) }).run().unwrap_err();
     assert_eq!(failed.to_string(), "seed 9, after 0.000000 s: a failed: no luck");
-    let failed = Sim::new(9).host("b", || async { panic!("on purpose") }).run().unwrap_err();
+    let failed = sim(9).host("b", || async { panic!("on purpose") }).run().unwrap_err();
     assert!(matches!(failed.why, Why::Panicked(message) if message == "on purpose"));
 }
 
 #[test]
 fn what_never_ends_is_told() {
-    let failed = Sim::new(1).host("a", || async { std::future::pending::<()>().await }).run().unwrap_err();
+    let failed = sim(1).host("a", || async { std::future::pending::<()>().await }).run().unwrap_err();
     assert!(matches!(failed.why, Why::Deadlock(_)), "{failed}");
     let sleeper = || async {
         loop {
             sleep(Duration::from_secs(1)).await;
         }
     };
-    let failed = Sim::new(1).host::<_>("a", sleeper).run().unwrap_err();
+    let failed = sim(1).host::<_>("a", sleeper).run().unwrap_err();
     assert!(matches!(failed.why, Why::TooLong(_)) && failed.at > Duration::from_secs(3_600), "{failed}");
 }
 
@@ -285,7 +289,7 @@ fn what_never_ends_is_told() {
 fn a_simulation_is_run_by_steps_and_by_time() {
     let count = Rc::new(Cell::new(0));
     let counts = Rc::clone(&count);
-    let mut sim = Sim::new(1).host("a", move || {
+    let mut sim = sim(1).host("a", move || {
         let counts = Rc::clone(&counts);
         async move {
             for _ in 0..100 {
@@ -301,4 +305,107 @@ fn a_simulation_is_run_by_steps_and_by_time() {
     }
     sim.run().unwrap();
     assert_eq!(count.get(), 100);
+}
+
+/// The faults that are not at anybody's calls: strangers come, and signals.
+#[test]
+fn strangers_come_to_a_server_and_it_serves_them_and_ends() {
+    for fault in [Fault::Early, Fault::Late, Fault::Half] {
+        let trace = Trace::new();
+        let report = Sim::new(4)
+            .faults(Faults::none().with(fault, 1.0))
+            .host("server", echo)
+            .host("client", || say(b"hello"))
+            .trace(&trace)
+            .run()
+            .unwrap();
+        assert_eq!(report.injected.count(fault), 1);
+        let text = trace.to_string();
+        assert!(text.contains(&format!("a stranger comes ({fault})")), "{text}");
+        assert!(text.contains("from 10.255.0.1:"), "{text}");
+    }
+}
+
+#[test]
+fn a_signal_comes_when_nobody_expects_it() {
+    let report = Sim::new(4)
+        .faults(Faults::none().with(Fault::Signal, 1.0))
+        .host("server", echo)
+        .host("client", || async {
+            say(b"hello").await.ok();
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(say(b"hello").await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        })
+        .run()
+        .unwrap();
+    assert_eq!(report.injected.count(Fault::Signal), 1);
+}
+
+/// The same program from the same seed is written down in the same bytes, whatever goes wrong.
+#[test]
+fn what_goes_wrong_by_default_goes_wrong_alike_from_the_same_seed() {
+    let mut total = 0;
+    let mut different = std::collections::BTreeSet::new();
+    for seed in 0..30 {
+        let run = || {
+            let trace = Trace::new();
+            let patient = || async {
+                for number in 0..20_u8 {
+                    while say(&[number; 300]).await.is_err() {
+                        sleep(MILLISECOND).await;
+                    }
+                }
+            };
+            let tried = Sim::new(seed)
+                .faults(Faults::default().with(Fault::Signal, 0.0))
+                .host("server", echo)
+                .host("one", patient)
+                .host("other", patient)
+                .trace(&trace)
+                .run();
+            let injected = tried.unwrap().injected.total();
+            (trace, injected)
+        };
+        let ((one, injected), (other, _)) = (run(), run());
+        assert!(one.first_difference(&other).is_none(), "{}", one.first_difference(&other).unwrap());
+        assert_eq!(one.to_string(), other.to_string());
+        total += injected;
+        different.insert(one.to_string());
+    }
+    assert!(total > 100 && different.len() == 30, "{total}");
+}
+
+#[test]
+fn a_hang_names_who_waits_on_which_host() {
+    let failed = sim(1)
+        .host("server", || async {
+            let listener = Listener::bind("0.0.0.0:7").await?;
+            let (mut stream, _) = listener.accept().await?;
+            stream.recv().await.map(drop)
+        })
+        .host("client", || async {
+            let _stream = Stream::connect("server:7").await?;
+            std::future::pending::<()>().await;
+            io::Result::Ok(())
+        })
+        .run()
+        .unwrap_err();
+    let text = failed.to_string();
+    assert!(text.contains("server: ") && text.contains("waits to receive from 10.0.0.2:"), "{text}");
+    assert!(text.contains("client: ") && text.contains("waits to be woken"), "{text}");
+}
+
+#[test]
+fn whoever_is_woken_by_another_thread_is_not_repeatable_and_the_report_says_so() {
+    let program = || async {
+        let (letter, answer) = async_channel::bounded(1);
+        let task = spawn(async move { answer.recv().await });
+        sleep(MILLISECOND).await;
+        #[expect(clippy::disallowed_methods, reason = "this is what must not go unnoticed")]
+        let thread = std::thread::spawn(move || letter.send_blocking(()).unwrap());
+        thread.join().unwrap();
+        task.await.unwrap();
+    };
+    assert!(!sim(1).host("a", program).run().unwrap().is_repeatable);
+    assert!(sim(1).host("a", async || sleep(MILLISECOND).await).run().unwrap().is_repeatable);
 }

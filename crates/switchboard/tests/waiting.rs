@@ -2,8 +2,11 @@
 
 mod network;
 
+use std::cell::Cell;
 use std::future::{pending, poll_fn};
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::panic::Location;
 use std::pin::pin;
 use std::rc::Rc;
@@ -11,7 +14,7 @@ use std::sync::{Arc, mpsc};
 use std::task::{Context, Wake, Waker};
 use std::time::Duration;
 
-use network::streams::tcp_pair;
+use network::streams::{tcp_pair, unix_listener, unix_pair};
 use network::{DEADLINE, Network, listener, on_every_engine, pair, until};
 use switchboard::engine::sim::Network as Simulated;
 use switchboard::engine::{
@@ -21,12 +24,14 @@ use switchboard::event_loop::{Acceptor, Callback, Completion, Connection, Woken}
 use switchboard::net::{Stream, TcpListener, TcpStream, UdpSocket};
 use switchboard::server::{Client, Server};
 use switchboard::task::TaskFuture;
+use switchboard::task::entry::end_of;
 use switchboard::{
     EventLoop, Task, signal, sleep_until, spawn, spawn_blocking, spawn_named, timeout, yield_now,
 };
 
 on_every_engine! {
     tasks_that_wait_on_sockets_are_told_with_both_ends,
+    ends_without_a_name_are_left_out,
     tasks_that_wait_for_anything_else_are_told,
     callbacks_that_wait_are_told,
     a_connect_is_told_with_where_it_leads,
@@ -124,6 +129,17 @@ fn a_main_function_is_told_with_the_place_of_its_attribute() {
     assert_eq!(told(), [expected]);
 }
 
+/// What stands in for a `main` with this attribute, but for its name.
+#[test]
+fn a_main_is_told_with_the_place_of_its_attribute() {
+    let told = Cell::new(Vec::new());
+    let line = line!() + 1;
+    end_of(async { told.set(spawn(async { EventLoop::with_current(all).unwrap() }).await) });
+    let told = told.take();
+    let main = format!("the main future (run at {}:{line}:5) ", file!());
+    assert!(told.len() == 1 && told[0].starts_with(&main), "{told:?}");
+}
+
 fn tasks_that_wait_on_sockets_are_told_with_both_ends(network: &Network) {
     let event_loop = network.event_loop();
     let (expected, _kept) = event_loop
@@ -155,6 +171,28 @@ fn tasks_that_wait_on_sockets_are_told_with_both_ends(network: &Network) {
             (expected, kept)
         })
         .unwrap();
+    comes_to(&event_loop, || expected.clone());
+}
+
+fn ends_without_a_name_are_left_out(network: &Network) {
+    let event_loop = network.event_loop();
+    let expected = event_loop.block_on(async {
+        let listener = unix_listener(&format!("waiting-{}", network.name())).await;
+        let at = listener.local_addr().unwrap();
+        let (mut near, mut far) = unix_pair(&listener).await;
+        vec![
+            start("near", &format!("waits to receive from {at}"), async move { near.recv().await.map(drop) }),
+            start("far", &format!("waits to receive on {at}"), async move { far.recv().await.map(drop) }),
+        ]
+    });
+    let mut expected = expected.unwrap();
+    let _other_end = network.is_real().then(|| {
+        let (end, other) = UnixStream::pair().unwrap();
+        let socket = event_loop.engine().open(Plan::Adopt(OwnedFd::from(end).into())).unwrap();
+        event_loop.on_readable(socket, |_, _| {});
+        expected.push(format!("a watch waits to read on {socket:?}"));
+        other
+    });
     comes_to(&event_loop, || expected.clone());
 }
 

@@ -165,16 +165,21 @@ pub(super) fn connect(fd: BorrowedFd<'_>, to: &Address) -> io::Result<()> {
 }
 
 pub(super) fn connected(fd: BorrowedFd<'_>) -> io::Result<()> {
-    if let Err(refused) = sockopt::socket_error(fd)? {
-        // Linux remembers the attempt until it is dissolved, and would answer the next one with ECONNABORTED.
-        net::connect_unspec(fd).ok();
-        return Err(refused.into());
-    }
-    match net::getpeername(fd) {
-        // No error and no peer: the lamp was lit for something else.
-        Err(Errno::NOTCONN) => Err(io::ErrorKind::WouldBlock.into()),
-        answer => answer.map(drop).map_err(Into::into),
-    }
+    let refused = match sockopt::socket_error(fd)? {
+        Err(refused) => refused,
+        Ok(()) => match net::getpeername(fd) {
+            // The attempt is over, and somebody else was told why.
+            Err(Errno::NOTCONN) if ready(fd, Direction::Read)? => {
+                sockopt::socket_error(fd)?.err().unwrap_or(Errno::CONNABORTED)
+            }
+            // No error and no peer: the lamp was lit for something else.
+            Err(Errno::NOTCONN) => return Err(io::ErrorKind::WouldBlock.into()),
+            answer => return answer.map(drop).map_err(Into::into),
+        },
+    };
+    // Linux remembers the attempt until it is dissolved, and would answer the next one with ECONNABORTED.
+    net::connect_unspec(fd).ok();
+    Err(refused.into())
 }
 
 pub(super) fn recv(fd: BorrowedFd<'_>, into: &mut [u8], peek: bool) -> io::Result<usize> {

@@ -351,14 +351,13 @@ impl Kernel for Uring {
     }
 
     fn take_over(&mut self, socket: Socket, parts: Vec<Lease>) -> Result<(), Vec<Lease>> {
-        match self.entries.get_mut(socket) {
-            Some(entry) if entry.writing.is_none() && !entry.recalled => {
-                let request = Request::Send { stream: entry.share(), parts, zero_copy: false };
-                self.begin(socket, Direction::Write, request);
-                Ok(())
-            }
-            _ => Err(parts),
+        let Some(entry) = self.entries.get_mut(socket) else { return Err(parts) };
+        if entry.writing.is_some() || entry.recalled || mem::take(&mut entry.is_full) {
+            return Err(parts);
         }
+        let request = Request::Send { stream: entry.share(), parts, zero_copy: false };
+        self.begin(socket, Direction::Write, request);
+        Ok(())
     }
 
     fn taken_over(&self, socket: Socket) -> usize {

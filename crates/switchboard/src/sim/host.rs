@@ -7,6 +7,7 @@ use std::{fmt, mem};
 
 use super::failed::Why;
 use crate::engine::sim::{HostId, Network};
+use crate::engine::trace::Trace;
 use crate::event_loop::{EventLoop, Failure, Next};
 use crate::task::{Ended, Outcome, Task, TaskFuture};
 
@@ -61,8 +62,12 @@ impl Host {
     }
 
     /// Begins the program.
-    pub(super) fn start(&mut self, network: &Network) {
-        let event_loop = EventLoop::with(network.on(self.id).engine());
+    pub(super) fn start(&mut self, network: &Network, trace: Option<&Trace>) {
+        let engine = network.on(self.id).engine();
+        let event_loop = EventLoop::with(match trace {
+            Some(trace) => trace.record(&self.name, engine),
+            None => engine,
+        });
         let failures = Rc::clone(&self.failures);
         event_loop.on_failure(move |failure| failures.borrow_mut().push(failure.clone()));
         let program = (self.program)();

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use crate::engine::Injected;
+
 /// What became of a simulation.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Report {
     /// Of the simulation.
@@ -12,6 +14,10 @@ pub struct Report {
     pub elapsed: Duration,
     /// How often a loop was turned.
     pub turns: u64,
+    /// What went wrong on purpose, and how often.
+    pub injected: Injected,
+    /// Whether it was all the seed's doing: no other thread has woken anybody.
+    pub is_repeatable: bool,
     /// What failed with nobody to see it, such as the connection of a server's client: the host, and what was
     /// [reported](crate::EventLoop::on_failure).
     pub failures: Vec<(String, String)>,

@@ -79,8 +79,12 @@ impl Sim {
         if !std::mem::replace(&mut self.has_begun, true) {
             let half = self.usual.halved();
             self.network.link_usually(self.usual, half);
+            self.network.go_wrong(&self.faults);
+            if let Some(trace) = &self.trace {
+                self.network.trace(trace);
+            }
             for host in &mut self.hosts {
-                host.start(&self.network);
+                host.start(&self.network, self.trace.as_ref());
             }
         }
     }
@@ -108,9 +112,15 @@ impl Sim {
             let waiting = self.waiting();
             return Err(self.failed(None, Why::TooLong(waiting)));
         }
-        if let Err(why) = self.hosts[place].turn() {
-            return Err(self.failed(Some(place), why));
+        let turned = self.hosts[place].turn();
+        if self.is_repeatable && self.network.was_rung_from_elsewhere(self.hosts[place].id) {
+            self.is_repeatable = false;
+            let name = &self.hosts[place].name;
+            tracing::warn!(
+                "{name} is woken by another thread: what happens does not follow from the seed any more"
+            );
         }
+        turned.map_err(|why| self.failed(Some(place), why))?;
         Ok(true)
     }
 
@@ -163,8 +173,11 @@ impl Sim {
 
     /// Who waits for what.
     fn waiting(&self) -> Vec<String> {
-        let running = self.hosts.iter().filter(|host| host.event_loop().is_some());
-        running.map(|host| host.name.clone()).collect()
+        let running = self.hosts.iter().filter_map(|host| Some((host, host.event_loop()?)));
+        let lines = running.flat_map(|(host, event_loop)| {
+            event_loop.waiting().into_iter().map(|waiting| format!("{}: {waiting}", host.name))
+        });
+        lines.collect()
     }
 
     fn born(&self) -> Instant {
@@ -177,7 +190,14 @@ impl Sim {
             let told = failures.iter().map(|failure| (host.name.clone(), failure.to_string()));
             told.collect::<Vec<_>>()
         });
-        Report { seed: self.seed, elapsed: self.elapsed(), turns: self.turns, failures: failures.collect() }
+        Report {
+            seed: self.seed,
+            elapsed: self.elapsed(),
+            turns: self.turns,
+            injected: self.network.injected(),
+            failures: failures.collect(),
+            is_repeatable: self.is_repeatable,
+        }
     }
 
     fn failed(&self, host: Option<usize>, why: Why) -> Failed {

@@ -3,7 +3,7 @@
 use std::net::Shutdown;
 use std::time::Duration;
 
-use switchboard::engine::{Direction, Done, Lease, Op, Plan, Question, Setting, Submitted};
+use switchboard::engine::{Direction, Done, Failed, Lease, Op, Plan, Question, Setting, Submitted};
 
 use crate::trial::{Family, told};
 use crate::{ALL, agree};
@@ -110,6 +110,24 @@ fn a_connection_goes_from_one_name_to_another() {
         };
         drop(descriptor);
         trial.recv("a dropped descriptor is closed", client);
+    });
+}
+
+#[test]
+fn a_read_side_ends_once() {
+    agree(ALL, |trial| {
+        let (client, server) = trial.pair();
+        trial.send("send before", client, b"before");
+        trial.try_it("peek", Op::Recv { socket: server, max: 9, peek: true });
+        trial.shutdown("end the read side", server, Shutdown::Read);
+        trial.send("send after", client, b"after");
+        trial.shutdown("end it again", server, Shutdown::Read);
+        let Done::Released { parked, .. } = trial.run(Op::Release { socket: server }).unwrap() else {
+            panic!("not released")
+        };
+        for outcome in parked {
+            trial.see("parked", told(Some(outcome.map_err(|error| Failed { error, op: None }))));
+        }
     });
 }
 

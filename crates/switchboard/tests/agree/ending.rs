@@ -4,10 +4,10 @@ use std::io;
 use std::net::Shutdown;
 use std::time::Duration;
 
-use switchboard::engine::{Close, Done, Lease, Op, Question, Submitted};
+use switchboard::engine::{Close, Done, Lease, Op, Question, Setting, Submitted};
 
 use crate::trial::told;
-use crate::{ALL, IP, agree};
+use crate::{ALL, IP, agree, agree_in_steps};
 
 #[test]
 fn shutting_down_the_read_side() {
@@ -238,9 +238,33 @@ fn a_sender_that_waits_is_told_of_every_end() {
 }
 
 #[test]
+fn a_sender_waits_for_room_after_the_peers_end_as_before_it() {
+    agree(ALL, |trial| {
+        let (client, server) = trial.pair();
+        trial.set("client", client, Setting::SendBuffer(32_768));
+        trial.shutdown("the server has said all", server, Shutdown::Write);
+        let all = vec![Lease::from(vec![7; 400_000])];
+        let Submitted::Pending(waits) = trial.engine.submit(Op::Send { socket: client, parts: all }) else {
+            panic!("all of it fitted")
+        };
+        let nothing = trial.finish(waits, Duration::from_millis(100));
+        trial.see("before", told(nothing));
+        let mut left = 400_000;
+        while left > 0 {
+            match trial.run(Op::Recv { socket: server, max: usize::MAX, peek: false }).unwrap() {
+                Done::Received { lease } if !lease.is_empty() => left -= lease.len(),
+                other => panic!("it ended early: {other:?}"),
+            }
+        }
+        let outcome = trial.finish(waits, Duration::from_secs(1));
+        trial.see("after", told(outcome));
+    });
+}
+
+#[test]
 fn closing_leaves_nothing_behind_that_was_sent() {
     for close in [Close::Now, Close::GENTLY] {
-        agree(ALL, |trial| {
+        agree_in_steps(ALL, |trial| {
             let (client, server) = trial.pair();
             // Some of it is still on this side when it is closed.
             let all = vec![7; 150_000];

@@ -94,7 +94,11 @@ impl<K: Kernel> Sockets<K> {
         let answer = if slot.connecting {
             // Whoever tried or asked meanwhile was told the error, and the kernel tells it once.
             match slot.broken.take() {
-                Some(code) => Err(io::Error::from_raw_os_error(code)),
+                Some(code) => {
+                    // The kernel is still to be told that the attempt is over.
+                    self.kernel.connected(socket).ok();
+                    Err(io::Error::from_raw_os_error(code))
+                }
                 None => self.kernel.connected(socket),
             }
         } else if slot.connected {
@@ -297,7 +301,8 @@ impl<K: Kernel> Sockets<K> {
     /// the peer's own end any more, which a gentle close waits for. What has arrived by now is received all the same.
     pub(super) fn shutdown(&mut self, socket: Socket, how: Shutdown) -> io::Result<()> {
         let slot = &mut self.slots[socket];
-        if how != Shutdown::Write && slot.connected && slot.last == 0 {
+        let has_ended = slot.last > 0 || matches!(slot.read.arrived.back(), Some(Arrival::End));
+        if how != Shutdown::Write && slot.connected && !has_ended {
             slot.last = self.kernel.unread(socket).unwrap_or(0);
             if slot.last == 0 {
                 slot.read.end();

@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::hosts::HostId;
+use super::strangers::Deed;
 use super::world::{DeskId, Id};
 
 /// What is to happen.
@@ -18,15 +19,30 @@ pub(super) enum Event {
     /// Something has crossed the network to this end of a connection.
     Arrival(Id),
     /// The first packet of a connection arrives, the how-manieth of its kind.
-    Knock { client: Id, attempt: u32 },
+    Knock {
+        client: Id,
+        attempt: u32,
+    },
     /// Nothing was heard of what was sent, for as long as one waits; unless something has been since then.
-    GiveUp { sender: Id, since: Instant },
+    GiveUp {
+        sender: Id,
+        since: Instant,
+    },
     /// What was not answered is sent once more.
     Repeat(Id),
     /// A datagram arrives.
-    Packet { at: HostId, from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+    Packet {
+        at: HostId,
+        from: SocketAddr,
+        to: SocketAddr,
+        bytes: Vec<u8>,
+    },
     /// Work of an engine is done.
     Job(DeskId),
+    Stranger {
+        id: Id,
+        deed: Deed,
+    },
 }
 
 /// All of it.

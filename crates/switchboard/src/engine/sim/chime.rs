@@ -3,15 +3,19 @@
 //! It counts who could still ring. A sleep without a limit goes on only while somebody could; when the last
 //! bell is dropped, the sleeper is told so.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, ThreadId};
 
 use crate::engine::Bell;
 
 /// One engine's.
-#[derive(Default)]
 pub(super) struct Chime {
     state: Mutex<State>,
     changed: Condvar,
+    /// The thread of the engine.
+    home: ThreadId,
+    rung_from_elsewhere: AtomicBool,
 }
 
 #[derive(Default)]
@@ -22,6 +26,17 @@ struct State {
 
 /// Counts one bell, while it lives.
 struct Ringer(Arc<Chime>);
+
+impl Default for Chime {
+    fn default() -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            home: thread::current().id(),
+            rung_from_elsewhere: AtomicBool::new(false),
+        }
+    }
+}
 
 impl Chime {
     /// A new bell.
@@ -51,7 +66,15 @@ impl Chime {
         std::mem::take(&mut state.rung)
     }
 
+    /// Whether another thread has rung it, ever.
+    pub(super) fn was_rung_from_elsewhere(&self) -> bool {
+        self.rung_from_elsewhere.load(Ordering::Relaxed)
+    }
+
     fn ring(&self) {
+        if thread::current().id() != self.home {
+            self.rung_from_elsewhere.store(true, Ordering::Relaxed);
+        }
         self.lock().rung = true;
         self.changed.notify_all();
     }
@@ -95,7 +118,7 @@ mod tests {
         let chime = Arc::new(Chime::default());
         let bell = chime.bell();
         #[expect(clippy::disallowed_methods, reason = "a bell is dropped by another thread")]
-        let thread = std::thread::spawn(move || drop(bell));
+        let thread = thread::spawn(move || drop(bell));
         assert!(!chime.wait());
         thread.join().unwrap();
     }

@@ -5,6 +5,9 @@
 use std::time::{Duration, Instant};
 
 use super::{HostId, Link, Network};
+use crate::engine::Faults;
+use crate::engine::faults::Dice;
+use crate::engine::trace::Trace;
 
 impl Network {
     /// A network with hosts to come, whose engines do not move its clock. What falls on one instant is shuffled.
@@ -24,6 +27,34 @@ impl Network {
         (world.is_shuffled, world.links.loopback) = (true, loopback);
         drop(world);
         network
+    }
+
+    /// What goes wrong: at the calls of the engines that are opened from now on, and between the hosts.
+    pub(crate) fn go_wrong(&mut self, faults: &Faults) {
+        self.faults = faults.clone();
+        let mut world = self.world.borrow_mut();
+        let seed = world.random();
+        world.dice = Some(Dice::new(seed, faults, self.injected.clone()));
+    }
+
+    /// Has it written down what befalls the network.
+    pub(crate) fn trace(&self, trace: &Trace) {
+        self.world.borrow_mut().trace = Some(trace.clone());
+    }
+
+    /// Writes down something that befalls the network.
+    pub(crate) fn note(&self, what: impl std::fmt::Display) {
+        self.world.borrow().note(HostId::default(), what);
+    }
+
+    /// Whether a bell of the only host was rung by another thread, so that its seed does not repeat it.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !self.was_rung_from_elsewhere(HostId::default())
+    }
+
+    /// Whether a bell of that host was rung by another thread, so that nothing here repeats.
+    pub(crate) fn was_rung_from_elsewhere(&self, host: HostId) -> bool {
+        self.world.borrow().was_rung_from_elsewhere(host)
     }
 
     /// Adds a host, which its name resolves to.

@@ -50,6 +50,23 @@ impl Hosts {
         id
     }
 
+    /// The host that strangers come from: 10.255.0.1.
+    pub(super) fn strangers(&mut self) -> HostId {
+        let found = self.hosts.iter().position(|host| host.addresses.contains(&STRANGERS));
+        found.map(HostId).unwrap_or_else(|| {
+            let id = HostId(self.hosts.len());
+            self.hosts.push(Host { addresses: vec![STRANGERS], ..Host::default() });
+            self.addresses.insert(STRANGERS, id);
+            id
+        })
+    }
+
+    /// Whether that is where strangers come from.
+    pub(super) fn is_strange(&self, host: HostId) -> bool {
+        self.host(host).addresses.contains(&STRANGERS)
+    }
+
+    #[cfg(test)]
     pub(super) fn ids(&self) -> impl Iterator<Item = HostId> + use<> {
         (0..self.hosts.len()).map(HostId)
     }
@@ -107,6 +124,9 @@ impl Hosts {
         }
     }
 }
+
+/// Where strangers are.
+const STRANGERS: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 255, 0, 1));
 
 #[cfg(test)]
 mod tests {

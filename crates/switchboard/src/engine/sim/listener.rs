@@ -130,6 +130,9 @@ impl World {
         let stream = self.stream(id);
         let (local, to) = stream.pair.expect("who knocks has a port to be answered at");
         let far = stream.far;
+        if self.dice.is_some() && !self.hosts.is_strange(self.host_of(id)) {
+            self.attract(far, to);
+        }
         match self.directory(far).find_ip(Protocol::Stream, to, local.port()) {
             None => self.post(id, far, What::Reset),
             Some(at) if self.listener(at).is_full() => {

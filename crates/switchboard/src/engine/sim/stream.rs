@@ -162,7 +162,11 @@ impl Stream {
 
     /// Begins anew, as an end that knocks.
     pub(super) fn begin(&mut self, local: SocketAddr, to: SocketAddr, far: HostId) {
+        // What was shut down before it was ever connected stays so.
+        let is_fresh = self.phase == Phase::Fresh;
         *self = Self {
+            read_shut: is_fresh && self.read_shut,
+            write_shut: is_fresh && self.write_shut,
             phase: Phase::Connecting,
             call: Call::Underway,
             peer: Some(to.into()),

@@ -212,12 +212,7 @@ impl World {
         }
     }
 
-    /// Nothing crosses from one host to the other any more. What is on its way waits.
-    pub(super) fn cut(&mut self, way: Way) {
-        self.links.cut(way);
-    }
-
-    /// It does again; what waited arrives.
+    /// Something crosses from one host to the other again; what waited arrives.
     pub(super) fn mend(&mut self, way: Way) {
         self.links.mend(way);
         let stalled: Vec<Id> = self.stalled.iter().copied().collect();

@@ -19,7 +19,9 @@ use super::link::{Links, Way};
 use super::listener::Listener;
 use super::stream::Stream;
 use super::watch::{Cause, Signs, Watch};
+use crate::engine::faults::Dice;
 use crate::engine::kernel::Lamp;
+use crate::engine::trace::Trace;
 use crate::engine::{Socket, random};
 
 new_key_type! {
@@ -39,6 +41,10 @@ pub(super) struct World {
     pub(super) agenda: Agenda,
     /// Ends of connections that something waits to reach, across a link that is cut.
     pub(super) stalled: BTreeSet<Id>,
+    /// What goes wrong that is nobody's call: none, unless asked for.
+    pub(super) dice: Option<Dice>,
+    /// Where it is written down what befalls the network.
+    pub(super) trace: Option<Trace>,
     /// Somebody else moves the clock: engines only look.
     pub(super) is_driven: bool,
     /// What falls on one instant is in random order.
@@ -90,6 +96,8 @@ impl World {
             links: Links::default(),
             agenda: Agenda::default(),
             stalled: BTreeSet::new(),
+            dice: None,
+            trace: None,
             is_driven: false,
             is_shuffled: false,
             lost: Arc::default(),
@@ -138,6 +146,32 @@ impl World {
             }
         }
         is_heard
+    }
+
+    /// Whether another thread has rung a bell of that host.
+    pub(super) fn was_rung_from_elsewhere(&self, host: HostId) -> bool {
+        self.desks.values().any(|desk| desk.host == host && desk.chime.was_rung_from_elsewhere())
+    }
+
+    /// One of the signals that a host counts arrives there. Whether it counts any.
+    pub(super) fn raise_one(&mut self, at: HostId) -> bool {
+        let here = self.desks.values().filter(|desk| desk.host == at);
+        let numbers: Vec<i32> =
+            here.flat_map(|desk| desk.signals.iter().map(|(number, _)| *number)).collect();
+        if numbers.is_empty() {
+            return false;
+        }
+        let chosen = self.random() % numbers.len() as u64;
+        let number = numbers[usize::try_from(chosen).unwrap_or(0)];
+        self.note(at, format_args!("signal {number} arrives"));
+        self.raise(Some(at), number)
+    }
+
+    /// Writes down what befalls a host.
+    pub(super) fn note(&self, host: HostId, what: impl std::fmt::Display) {
+        if let Some(trace) = &self.trace {
+            trace.note(&self.hosts.host(host).name, self.now, what);
+        }
     }
 
     /// Whether a host counts a signal.
@@ -193,6 +227,7 @@ impl World {
             Event::Knock { client, attempt } => self.knock_again(client, attempt),
             Event::GiveUp { sender, since } => self.give_up(sender, since),
             Event::Repeat(id) => self.flush(id),
+            Event::Stranger { id, deed } => self.act(id, deed),
             Event::Packet { at, from, to, bytes } => self.receive_packet(at, from, to, &bytes),
             Event::Job(desk) => {
                 if let Some(desk) = self.desks.get_mut(desk) {

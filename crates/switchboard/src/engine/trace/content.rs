@@ -1,7 +1,8 @@
 //! What is kept of bytes that went by: how many, a digest, and the first few.
 //!
-//! Bytes that came in two pieces are the same as those that came in one, so two contents can be joined: the digest is a
-//! polynomial of the bytes, modulo a prime (Karp and Rabin, 1987). It finds a difference; it withstands no forger.
+//! Bytes that came in two pieces are the same as those that came in one, so two contents can be joined: the digest is the
+//! number that the bytes are in base 256, modulo a prime (Karp and Rabin, 1987). It finds a difference; it withstands no
+//! forger.
 
 use std::fmt;
 
@@ -45,8 +46,15 @@ impl Content {
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.show(bytes);
         self.length += bytes.len();
-        for &byte in bytes {
-            self.digest = reduce(multiply(self.digest, BASE) + u64::from(byte) + 1);
+        let (words, rest) = bytes.as_chunks();
+        // Eight words at most, or the sum would not fit.
+        for some in words.chunks(8) {
+            let word = |word: &[u8; 8]| u128::from(u64::from_be_bytes(*word));
+            self.digest =
+                reduce(some.iter().fold(self.digest.into(), |sum, one| sum * u128::from(FOLD) + word(one)));
+        }
+        for &byte in rest {
+            self.digest = append(self.digest, 256, byte.into());
         }
     }
 
@@ -54,7 +62,24 @@ impl Content {
     pub(super) fn join(&mut self, other: &Self) {
         self.show(&other.first[..other.length.min(SHOWN)]);
         self.length += other.length;
-        self.digest = reduce(multiply(self.digest, power(BASE, other.length)) + other.digest);
+        self.digest = append(self.digest, power(256, other.length), other.digest);
+    }
+
+    /// The first bytes; where these are not all, the digest, too: what differs looks different.
+    pub(super) fn excerpt(&self) -> String {
+        let mut text = String::new();
+        for &byte in &self.first[..self.length.min(SHOWN)] {
+            let escaped = byte.escape_ascii().to_string();
+            if text.len() + escaped.len() > SHOWN {
+                return format!("\"{text}…\" #{:016x}", self.digest);
+            }
+            text += &escaped;
+        }
+        if self.length > SHOWN {
+            format!("\"{text}…\" #{:016x}", self.digest)
+        } else {
+            format!("\"{text}\"")
+        }
     }
 
     fn show(&mut self, bytes: &[u8]) {
@@ -64,47 +89,47 @@ impl Content {
     }
 }
 
-/// `17 bytes "hello, how are yo"`; of more than are shown, the digest, too: what differs looks different.
+/// `17 bytes "hello, how are yo"`.
 impl fmt::Display for Content {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.first[..self.length.min(SHOWN)].escape_ascii();
         let plural = if self.length == 1 { "" } else { "s" };
-        if self.length <= SHOWN {
-            return write!(f, "{} byte{plural} \"{shown}\"", self.length);
-        }
-        write!(f, "{} byte{plural} \"{shown}…\" #{:016x}", self.length, self.digest)
+        write!(f, "{} byte{plural} {}", self.length, self.excerpt())
     }
 }
 
-fn multiply(one: u64, other: u64) -> u64 {
-    let product = u128::from(one) * u128::from(other);
-    reduce((product & u128::from(PRIME)) as u64 + (product >> 61) as u64)
+/// `digest * factor + more`, modulo the prime.
+fn append(digest: u64, factor: u64, more: u64) -> u64 {
+    reduce(u128::from(digest) * u128::from(factor) + u128::from(more))
 }
 
-fn reduce(number: u64) -> u64 {
-    number % PRIME
+fn reduce(mut sum: u128) -> u64 {
+    while sum > u128::from(u64::MAX) {
+        sum = (sum >> 64) * u128::from(FOLD) + u128::from(sum as u64);
+    }
+    let rest = sum as u64;
+    if rest >= PRIME { rest - PRIME } else { rest }
 }
 
 fn power(mut base: u64, mut exponent: usize) -> u64 {
     let mut result = 1;
     while exponent > 0 {
         if exponent % 2 == 1 {
-            result = multiply(result, base);
+            result = append(result, base, 0);
         }
-        base = multiply(base, base);
+        base = append(base, base, 0);
         exponent /= 2;
     }
     result
 }
 
-/// How many of the bytes can be read.
+/// How many of the bytes are kept to be read, and how many columns they get.
 const SHOWN: usize = 24;
 
-/// A Mersenne prime, so that the rest of a division is a sum.
-const PRIME: u64 = (1 << 61) - 1;
+/// The greatest prime below 2^64.
+const PRIME: u64 = u64::MAX - 58;
 
-/// Any number that is no small power of two will do.
-const BASE: u64 = 0x0005_deec_e66d_1cad;
+/// What is left of 2^64, modulo the prime: to append eight bytes is to multiply by that.
+const FOLD: u64 = 59;
 
 #[cfg(test)]
 mod tests {
@@ -134,12 +159,17 @@ mod tests {
         let (mut ab, mut ba) = ([7; 60], [7; 60]);
         (ab[40], ab[41], ba[40], ba[41]) = (1, 2, 2, 1);
         assert_ne!(Content::of(&ab).digest, Content::of(&ba).digest);
-        assert_ne!(Content::of(&zeros[..50]).digest, Content::of(&zeros[..51]).digest);
+        assert!(Content::of(&zeros[..50]) != Content::of(&zeros[..51]));
     }
 
     #[test]
     fn few_bytes_can_be_read() {
         assert_eq!(Content::of(b"a\"\n").to_string(), r#"3 bytes "a\"\n""#);
+        assert_eq!(Content::of(&[1; 6]).to_string(), r#"6 bytes "\x01\x01\x01\x01\x01\x01""#);
+        assert_eq!(
+            Content::of(&[1; 7]).to_string(),
+            r#"7 bytes "\x01\x01\x01\x01\x01\x01…" #0001010101010101"#
+        );
         assert_eq!(Content::of(b"x").to_string(), r#"1 byte "x""#);
     }
 }

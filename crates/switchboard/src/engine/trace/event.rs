@@ -240,7 +240,9 @@ impl Told {
             Self::Received(content) if content.is_empty() => f.write_str(": end"),
             Self::Received(content) => write!(f, ": {content}"),
             Self::Sent(content) if is_all(asked, content) => write!(f, ": {content}"),
-            Self::Sent(content) => write!(f, ": {}{}, {content}", content.len(), of_all(asked)),
+            Self::Sent(content) => {
+                write!(f, ": {}{} {}", content.len(), of_all(asked), content.excerpt())
+            }
             Self::Datagram { content, from, truncated } => {
                 write!(f, ": {content} from {from}{}", if *truncated { ", cut" } else { "" })
             }

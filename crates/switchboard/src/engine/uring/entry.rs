@@ -20,6 +20,8 @@ pub(super) struct Entry {
     pub(super) connected: bool,
     /// The pass in which it was last seen to be empty.
     pub(super) dry_since: u64,
+    /// The kernel would not wait for room: what is to be sent next is tried, and room waited for by a poll.
+    pub(super) is_full: bool,
     /// Nothing more is begun on it.
     pub(super) recalled: bool,
 }
@@ -33,6 +35,7 @@ impl Entry {
             writing: None,
             connected,
             dry_since: 0,
+            is_full: false,
             recalled: false,
         }
     }

@@ -45,6 +45,13 @@ impl Uring {
                 let outcome = match outcome {
                     Ok(Outcome::Sent { count }) => Ok(count),
                     Err(error) if is(&error, Errno::CANCELED) => Ok(0),
+                    // After the peer's end the kernel does not wait for room, though there may yet be some.
+                    Err(error) if would_block(&error) => {
+                        if let Some(entry) = self.entries.get_mut(socket) {
+                            entry.is_full = true;
+                        }
+                        Ok(0)
+                    }
                     Err(error) => Err(error),
                     Ok(_) => return,
                 };

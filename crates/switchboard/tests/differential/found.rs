@@ -1,0 +1,1 @@
+//! Cases that were found to differ once.
