@@ -135,13 +135,18 @@ impl Test {
         let environment = Environment::read().unwrap_or_else(|error| panic!("{error}"));
         let mut last = None;
         for ground in ground::all(self.mechanisms.as_deref(), &self.seeds, &environment) {
-            let event_loop = match ground.open(&self.faults, &environment) {
-                Ok(Some(event_loop)) => event_loop,
+            let (event_loop, network) = match ground.open(&self.faults, &environment) {
+                Ok(Some(opened)) => opened,
                 Ok(None) => continue,
                 Err(message) => self.fail(ground, &environment, Why::Failed(message)),
             };
             let timeout = self.timeout.unwrap_or_else(|| ground.patience());
-            let ended = run::once(event_loop, ground, timeout, &body);
+            let ended = run::once(&event_loop, ground, timeout, &body);
+            if network.is_some_and(|network| !network.is_repeatable()) {
+                eprintln!(
+                    "another thread took part on {ground}: what happens does not follow from the seed alone"
+                );
+            }
             match (self.panic, ended) {
                 (None, Ok(())) => {}
                 (Some(_), Ok(())) => {

@@ -46,7 +46,7 @@ pub(super) fn all(
 }
 
 impl Ground {
-    /// A loop on it. `None`, said aloud, if this system lacks it and nobody requires it.
+    /// A loop on it, and its network if that is simulated. `None`, said aloud, if this system lacks it and nobody requires it.
     ///
     /// # Errors
     ///
@@ -55,16 +55,17 @@ impl Ground {
         self,
         faults: &Faults,
         environment: &Environment,
-    ) -> Result<Option<EventLoop>, String> {
+    ) -> Result<Option<(EventLoop, Option<Network>)>, String> {
         let mechanism = match self {
             Self::Real(mechanism) => mechanism,
             Self::Sim(seed) => {
-                let network = Network::alone(seed, loopback()).faults(faults.clone());
-                return Ok(Some(EventLoop::with(network.engine())));
+                let mut network = Network::alone(seed, loopback());
+                network.go_wrong(faults);
+                return Ok(Some((EventLoop::with(network.engine()), Some(network))));
             }
         };
         match engine::with(mechanism) {
-            Ok(engine) => Ok(Some(EventLoop::with(engine))),
+            Ok(engine) => Ok(Some((EventLoop::with(engine), None))),
             Err(error) if mechanism.is_available() => Err(format!("{mechanism} cannot be opened: {error}")),
             Err(error) if environment.requires(mechanism) => {
                 Err(format!("{mechanism} is required here, but cannot be opened: {error}"))

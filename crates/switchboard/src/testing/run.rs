@@ -31,7 +31,7 @@ impl Outcome for Said {}
 /// Runs the body to its end.
 #[track_caller]
 pub(super) fn once<F>(
-    event_loop: EventLoop,
+    event_loop: &EventLoop,
     ground: Ground,
     timeout: Duration,
     body: impl Fn() -> F,
@@ -51,12 +51,12 @@ where
         }
     });
     let future = catch_unwind(AssertUnwindSafe(body)).map_err(Why::Panicked)?;
-    let task = spawn_for(&event_loop, "the test", Location::caller(), async move {
+    let task = spawn_for(event_loop, "the test", Location::caller(), async move {
         let output = future.await;
         Said(F::failure_of(&output).map(ToString::to_string))
     });
     let is_over = || task.is_finished() || unseen.borrow().is_some();
-    turn_until(&event_loop, ground, timeout, is_over)?;
+    turn_until(event_loop, ground, timeout, is_over)?;
     end_of(task)?;
     let wound_up = event_loop.wind_up();
     if let Some(failure) = unseen.take() {

@@ -9,7 +9,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use switchboard::net::{Listener, Stream};
-use switchboard::{EventLoop, sleep, spawn, spawn_named, yield_now};
+use switchboard::{EventLoop, sleep, spawn, spawn_named, timeout, yield_now};
 
 /// Whether this is a process that `main.rs` has begun.
 fn is_asked() -> bool {
@@ -82,13 +82,13 @@ async fn tells_who_came_first() -> io::Result<()> {
     Ok(())
 }
 
-#[switchboard::test]
+#[switchboard::test(seeds = 2000)]
 async fn panics_with_some_seeds() {
     if !is_asked() {
         return;
     }
     tell("");
-    assert!(name() != "sim" || !random().is_multiple_of(4), "an unlucky number");
+    assert!(name() != "sim" || !random().is_multiple_of(64), "an unlucky number");
 }
 
 #[switchboard::test]
@@ -107,6 +107,15 @@ async fn loses_a_panic() {
     }
     spawn_named("forgotten", async { panic!("out of cheese") }).detach();
     std::future::pending::<()>().await;
+}
+
+#[switchboard::test(mechanisms(sim))]
+async fn is_woken_by_a_thread() {
+    let handle = EventLoop::with_current(EventLoop::handle).unwrap();
+    #[expect(clippy::disallowed_methods, reason = "another thread is what this is about")]
+    let thread = std::thread::spawn(move || handle.soon(|_| ()).unwrap());
+    thread.join().unwrap();
+    yield_now().await;
 }
 
 struct Touchy;
@@ -215,5 +224,19 @@ async fn tells_what_became_of_a_connection() -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => tell("connection reset"),
         other => tell(format_args!("{other:?}")),
     }
+    Ok(())
+}
+
+/// Who comes to a listener beside those who are meant to.
+#[switchboard::test(mechanisms(sim), faults = "early=1:1,late=1:1,half=1:1")]
+async fn tells_who_came_uninvited() -> io::Result<()> {
+    let listener = Listener::bind("127.0.0.1:0").await?;
+    let _client = Stream::connect(listener.local_addr()?).await?;
+    let mut uninvited = 0;
+    while let Ok(accepted) = timeout(Duration::from_secs(1), listener.accept()).await {
+        accepted?;
+        uninvited += 1;
+    }
+    tell(format_args!("{} uninvited", uninvited - 1));
     Ok(())
 }

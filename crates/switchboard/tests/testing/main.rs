@@ -181,7 +181,10 @@ fn a_panic_is_shown_with_the_seed_and_the_command_that_repeats_it() {
     let (seed, after) = after.split_once("; repeat it with: ").expect(&said);
     let variables = format!("SWITCHBOARD_ENGINE=sim SWITCHBOARD_SEED={seed}");
     assert!(after.starts_with(&command(&variables, "panics_with_some_seeds")), "{said}");
-    assert_ne!(seed, "0", "the seeds before it have passed");
+    assert_eq!(
+        said.matches("\nit sim: ").count().to_string(),
+        format!("{}", seed.parse::<u64>().unwrap() + 1)
+    );
 
     let again = [("SWITCHBOARD_ENGINE", "sim"), ("SWITCHBOARD_SEED", seed)];
     let said_again = failure("panics_with_some_seeds", &again);
@@ -289,8 +292,19 @@ fn who_expects_a_panic_is_skipped_as_all_are() {
 }
 
 #[test]
+fn a_thread_that_takes_part_is_told() {
+    let ended = run("is_woken_by_a_thread", &[("SWITCHBOARD_SEED", "3")]);
+    let said =
+        "\nanother thread took part on sim with seed 3: what happens does not follow from the seed alone\n";
+    assert!(ended.passed && ended.said.contains(said), "{}", ended.said);
+    let ended = run("tells_where_it_runs", &[("SWITCHBOARD_SEED", "3")]);
+    assert!(!ended.said.contains("another thread"), "{}", ended.said);
+}
+
+#[test]
 fn faults_happen_in_the_simulated_network() {
     assert_eq!(lines("tells_what_became_of_a_connection", &[]), ["sim: connection reset"; 10]);
+    assert_eq!(lines("tells_who_came_uninvited", &[]), ["sim: 3 uninvited"; 10]);
 }
 
 #[switchboard::test(faults = "rest=0")]

@@ -60,6 +60,8 @@ pub(super) struct Stream {
     pub(super) error: Option<Errno>,
     /// Closed by its owner; lives on until what it has sent has arrived.
     pub(super) orphan: bool,
+    /// A [stranger](super::strangers)'s.
+    pub(super) is_strange: bool,
     pub(super) options: Options,
 }
 
@@ -142,6 +144,7 @@ impl Stream {
             fin_seen: false,
             error: None,
             orphan: false,
+            is_strange: false,
             options: Options::default(),
         }
     }
@@ -172,6 +175,7 @@ impl Stream {
             peer: Some(to.into()),
             pair: Some((local, to)),
             far,
+            is_strange: self.is_strange,
             options: self.options.clone(),
             local: local.into(),
             ..Self::new(&local.into())
