@@ -114,6 +114,11 @@ impl Network {
         self.world.borrow().has_news(host)
     }
 
+    /// The sockets that engines on that host have, in words.
+    pub(crate) fn sockets_of(&self, host: HostId) -> Vec<String> {
+        self.world.borrow().sockets_of(host)
+    }
+
     pub(crate) fn now(&self) -> Instant {
         self.world.borrow().now
     }
