@@ -67,7 +67,7 @@ pub(super) fn run<S: Server + 'static>(options: &Options, seed: u64, trace: Opti
     sim = sim.host(SERVER, move || serve::<S>(Rc::clone(&rules), notes.clone()));
     sim = with_clients(sim, &options, seed, (&notebook, &injected));
     let (ended, logged) = log::listen(seed, options.verbosity, || sim.run());
-    let elapsed = sim.elapsed();
+    let elapsed = sim.age();
     // Whatever it still holds is dropped before it is judged.
     drop(sim);
     let mut notes = std::mem::take(&mut *notebook.open());
