@@ -13,12 +13,12 @@ use std::time::Duration;
 
 use network::{Network, on_every_engine};
 use service::{
-    Dice, Switch, address_of, assert_ends, beside, bind, connect, echo, exchange, exchange_with, failures,
-    pattern, recv_to_end, tell, tell_on, until,
+    Dice, Switch, assert_ends, beside, bind, connect, echo, exchange, exchange_with, failures, pattern,
+    recv_to_end, tell, tell_on, until,
 };
 use switchboard::net::{Listener, Stream, TcpStream};
-use switchboard::server::{Client, Server};
-use switchboard::{spawn, timeout, yield_now};
+use switchboard::server::Client;
+use switchboard::{Address, spawn, timeout, yield_now};
 
 on_every_engine! {
     two_hundred_clients_on_one_loop_get_their_own_bytes_back,
@@ -434,6 +434,7 @@ fn two_listeners_take_turns_within_a_limit_of_one(network: &Network) {
 }
 
 fn a_busy_listener_leaves_room_for_a_quiet_one(network: &Network) {
+    let _crowd = crowd();
     let order = tell(network, turns(usize::MAX, [300, 3]));
     let last = order.iter().rposition(|&at| at == 1).unwrap();
     assert!(last < 8, "the quiet one's last was served as number {last}");
@@ -468,12 +469,11 @@ fn a_server_on_two_listeners_serves_clients_of_both_from_threads() {
     for network in network::real() {
         tell(&network, async {
             let (server, one) = bind().await?;
-            let second = Server::bind("127.0.0.1:0").await?;
-            let other = address_of(&second);
-            drop(second);
+            let second = Listener::bind("127.0.0.1:0").await?;
+            let Address::Ip(other) = second.local_addr()? else { panic!("not an IP address") };
             let over = Switch::default();
             let end = over.clone();
-            let server = server.and(Listener::bind(other).await?);
+            let server = server.and(second);
             let clients = beside(move || {
                 let all: Vec<_> = (0..20)
                     .map(|seed| {
