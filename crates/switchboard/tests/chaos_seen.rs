@@ -21,7 +21,7 @@ use switchboard::{Address, EventLoop, spawn};
 /// Twenty clients, one after another, each served until it has its answer; each begins anew as long as it is broken off.
 fn serve_twenty(event_loop: &EventLoop) -> Receipt {
     tell_on(event_loop, async {
-        let (server, address) = at_last(bind).await;
+        let (server, address) = bind().await?;
         let over = Switch::default();
         let serving = spawn(server.until(over.thrown()).grace(Duration::from_secs(1)).serve(echo));
         for number in 0..20_u8 {
@@ -43,16 +43,6 @@ async fn exchange(address: std::net::SocketAddr, text: &[u8]) -> io::Result<()> 
     stream.read_exact(&mut back).await?;
     assert!(back == text, "something else came back");
     stream.shutdown().await
-}
-
-/// Binds, though there may be no descriptor at first.
-async fn at_last<T, F: Future<Output = io::Result<T>>>(mut attempt: impl FnMut() -> F) -> T {
-    for _ in 0..20 {
-        if let Ok(value) = attempt().await {
-            return value;
-        }
-    }
-    panic!("it never comes about")
 }
 
 #[test]
@@ -113,7 +103,7 @@ fn child() {
     };
     let address: Address = "127.0.0.1:0".parse().unwrap();
     let opened = (0..10).map(|_| {
-        let plan = engine::Plan::Listen(engine::Listen::at(address.clone()));
+        let plan = engine::Plan::Datagram { bind: address.clone() };
         if engine.open(plan).is_ok() { 'o' } else { 'x' }
     });
     println!("said: {}", opened.collect::<String>());
