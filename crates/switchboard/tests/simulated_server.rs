@@ -36,9 +36,11 @@ macro_rules! scenarios {
 
 scenarios! {
     echo::what_is_echoed_is_what_was_sent,
+    echo::what_callbacks_echo_is_what_was_sent,
     answers::every_question_is_answered_to_its_end,
     giving_up::receives_that_are_given_up_lose_nothing,
     giving_up::accepts_that_are_given_up_lose_nobody,
+    giving_up::waits_that_another_task_goes_on_with_end,
     giving_up::sends_that_are_given_up_are_whole_or_not_at_all,
     ending::only_the_idle_are_ended,
     ending::who_has_come_before_the_drain_is_served,

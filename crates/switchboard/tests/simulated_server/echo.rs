@@ -5,39 +5,76 @@ use std::io::{self, IoSlice};
 use std::rc::Rc;
 
 use fastrand::Rng;
+use switchboard::engine::{Listen, Plan};
+use switchboard::event_loop::{Acceptor, Connection};
 use switchboard::net::{ReadHalf, Stream, WriteHalf};
 use switchboard::server::{Client, Server};
 use switchboard::sim::{Failed, Faults, Sim};
-use switchboard::spawn;
+use switchboard::{EventLoop, interrupt, spawn};
 
 use crate::seeds::{bytes, chance, check, nothing_failed, pause, some_buffers, some_link, some_size};
 
 /// Clients that send and receive at once, end their side, and count what comes back.
 pub(crate) fn what_is_echoed_is_what_was_sent(seed: u64) -> Result<(), Failed> {
-    let mut rng = chance(seed, 0);
-    let clients = rng.u64(1..=4);
-    let total = Rc::new(Cell::new(0));
-    let totals = Rc::clone(&total);
-    let mut sim = Sim::new(seed)
-        .faults(Faults::unseen())
-        .link(some_link(&mut rng))
-        .host("server", move || serve(seed, clients, Rc::clone(&totals)));
-    for number in 1..=clients {
-        let total = Rc::clone(&total);
-        sim = sim.host(&format!("client {number}"), move || converse(seed, number, Rc::clone(&total)));
+    let sum = Sum::default();
+    let counts = Rc::clone(&sum);
+    run(seed, sum, move || {
+        let sum = Rc::clone(&counts);
+        async move {
+            let server = Server::bind("0.0.0.0:7").await?;
+            let handler = async move |stream: Stream, client: Client| {
+                echo(stream, chance(seed, 100 ^ client.id())).await
+            };
+            let receipt = server.serve(handler).await?;
+            assert_eq!(
+                (receipt.accepted, receipt.finished, receipt.lost),
+                (clients(seed), clients(seed), 0),
+                "{receipt}"
+            );
+            assert_eq!((receipt.received, receipt.sent), (sum.get(), sum.get()), "{receipt}");
+            Ok(())
+        }
+    })
+}
+
+/// The same, from a server that is called back.
+pub(crate) fn what_callbacks_echo_is_what_was_sent(seed: u64) -> Result<(), Failed> {
+    let program = || async {
+        let listen = Listen::at("0.0.0.0:7".parse().map_err(io::Error::other)?);
+        EventLoop::with_current(|event_loop| {
+            let listener = event_loop.engine().open(Plan::Listen(listen))?;
+            Acceptor::start(event_loop, listener, |event_loop, socket, peer| {
+                Connection::start(event_loop, socket, peer, |connection: &Connection, data: &[u8]| {
+                    connection.send(data).expect("what is received stops when much waits to be sent");
+                });
+            });
+            io::Result::Ok(())
+        })
+        .expect("a program runs on a loop")?;
+        interrupt().await.map(drop)
+    };
+    run(seed, Sum::default(), program)
+}
+
+/// How much all clients have sent.
+type Sum = Rc<Cell<u64>>;
+
+fn run<F>(seed: u64, sum: Sum, server: impl Fn() -> F + 'static) -> Result<(), Failed>
+where
+    F: Future<Output = io::Result<()>> + 'static,
+{
+    let link = some_link(&mut chance(seed, 0));
+    let mut sim = Sim::new(seed).faults(Faults::unseen()).link(link).host("server", server);
+    for number in 1..=clients(seed) {
+        let sum = Rc::clone(&sum);
+        sim = sim.host(&format!("client {number}"), move || converse(seed, number, Rc::clone(&sum)));
     }
     nothing_failed(&sim.run()?);
     Ok(())
 }
 
-async fn serve(seed: u64, clients: u64, total: Rc<Cell<u64>>) -> io::Result<()> {
-    let server = Server::bind("0.0.0.0:7").await?;
-    let handler =
-        async move |stream: Stream, client: Client| echo(stream, chance(seed, 100 ^ client.id())).await;
-    let receipt = server.serve(handler).await?;
-    assert_eq!((receipt.accepted, receipt.finished, receipt.lost), (clients, clients, 0), "{receipt}");
-    assert_eq!((receipt.received, receipt.sent), (total.get(), total.get()), "{receipt}");
-    Ok(())
+fn clients(seed: u64) -> u64 {
+    1 + seed % 4
 }
 
 /// Answers as one of many servers would.
@@ -70,10 +107,10 @@ async fn echo_at_the_end(mut stream: Stream, mut rng: Rng) -> io::Result<()> {
     }
 }
 
-async fn converse(seed: u64, number: u64, total: Rc<Cell<u64>>) -> io::Result<()> {
+async fn converse(seed: u64, number: u64, sum: Sum) -> io::Result<()> {
     let mut rng = chance(seed, number);
     let size = some_size(&mut rng, 16);
-    total.set(total.get() + size as u64);
+    sum.set(sum.get() + size as u64);
     let stream = Stream::connect("server:7").await?;
     some_buffers(&stream, &mut rng);
     let (mut reader, mut writer) = stream.into_split();

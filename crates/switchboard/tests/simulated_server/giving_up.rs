@@ -40,6 +40,43 @@ pub(crate) fn accepts_that_are_given_up_lose_nobody(seed: u64) -> Result<(), Fai
     run(seed, program, move |number| echoed(seed, number))
 }
 
+/// What one task has begun to wait for and given up, another goes on with.
+pub(crate) fn waits_that_another_task_goes_on_with_end(seed: u64) -> Result<(), Failed> {
+    let program = move || async move {
+        let server = Server::bind("0.0.0.0:7").await?;
+        let handler =
+            async move |stream, client: Client| echo_by_turns(stream, chance(seed, 100 ^ client.id())).await;
+        let receipt = server.serve(handler).await?;
+        assert_eq!((receipt.accepted, receipt.finished), (clients(seed), clients(seed)), "{receipt}");
+        io::Result::Ok(())
+    };
+    run(seed, program, move |number| echoed(seed, number))
+}
+
+async fn echo_by_turns(stream: Stream, mut rng: Rng) -> io::Result<()> {
+    let (mut reader, mut writer) = stream.into_split();
+    loop {
+        let mut data = vec![0; 1 + some_size(&mut rng, 12)];
+        let mut read = impatiently(reader.read(&mut data), &mut rng).await;
+        if read.is_none() {
+            let other = spawn(async move { (Some(reader.read(&mut data).await), data, reader) });
+            (read, data, reader) = other.await;
+        }
+        data.truncate(read.expect("one of the two has read")?);
+        if data.is_empty() {
+            return Ok(());
+        }
+        while !data.is_empty() {
+            let mut written = impatiently(writer.write(&data), &mut rng).await;
+            if written.is_none() {
+                let other = spawn(async move { (Some(writer.write(&data).await), data, writer) });
+                (written, data, writer) = other.await;
+            }
+            data.drain(..written.expect("one of the two has written")?);
+        }
+    }
+}
+
 /// What was begun to be sent is sent whole, and once, though nobody waits for it; what is sent next comes behind it.
 pub(crate) fn sends_that_are_given_up_are_whole_or_not_at_all(seed: u64) -> Result<(), Failed> {
     run(seed, move || serve(seed, send_impatiently), move |number| hear_whole_messages(seed, number))

@@ -111,7 +111,8 @@ pub(crate) fn nobody_is_woken_early(seed: u64) -> Result<(), Failed> {
         })
         .await;
     };
-    Sim::new(seed).faults(Faults::unseen()).host("sleeper", program).run().map(drop)
+    nothing_failed(&Sim::new(seed).faults(Faults::unseen()).host("sleeper", program).run()?);
+    Ok(())
 }
 
 async fn sleep_exactly(rng: &mut Rng) {
