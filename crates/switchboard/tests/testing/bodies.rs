@@ -88,7 +88,7 @@ async fn panics_with_some_seeds() {
         return;
     }
     tell("");
-    assert!(name() != "sim" || !random().is_multiple_of(64), "an unlucky number");
+    assert!(name() != "sim" || random() % 64 != 1, "an unlucky number");
 }
 
 #[switchboard::test]
