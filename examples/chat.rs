@@ -9,16 +9,21 @@ use std::{cell::RefCell, collections::HashMap, io, rc::Rc};
 use async_channel::{Receiver, Sender};
 use futures_lite::FutureExt;
 use switchboard::net::{Lines, ReadHalf, Stream, WriteHalf};
-use switchboard::server::{Client, Server};
+use switchboard::server::{Client, Receipt, Server};
 use switchboard::yield_now;
 
 #[switchboard::main]
 async fn main() -> io::Result<()> {
     let server = Server::bind("127.0.0.1:0").await?.limit(200);
     println!("listening on {}", server.addresses()[0]);
-    let room = Room::default();
-    println!("{}", server.serve(async move |stream, client| chat(&room, stream, &client).await).await?);
+    println!("{}", serve(server).await?);
     Ok(())
+}
+
+/// Has whoever comes take part.
+pub(crate) async fn serve(server: Server) -> io::Result<Receipt> {
+    let room = Room::default();
+    server.serve(async move |stream, client| chat(&room, stream, &client).await).await
 }
 
 /// Who is here, and the queue of each. All are tasks of one thread, so it needs no lock.

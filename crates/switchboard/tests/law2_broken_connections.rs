@@ -250,7 +250,7 @@ fn e7_a_unix_listener_with_a_full_queue_is_said_to_be_busy(rig: &mut Rig) {
     let mut connected = 0;
     let error = loop {
         let client = rig.open(Plan::Stream { like: address.clone() }).unwrap();
-        match rig.swiftly("connect", |rig| rig.at_once(Op::Connect { socket: client, to: address.clone() })) {
+        match rig.swiftly("connect", |rig| rig.run(Op::Connect { socket: client, to: address.clone() })) {
             Ok(_) => connected += 1,
             Err(failed) => break failed.error,
         }

@@ -85,8 +85,8 @@ fn a_refusal_that_a_receiver_was_told_of_first() {
         trial.engine.close(listener, Close::Now);
         let client = trial.stream(&at);
         let connect = trial.engine.submit(Op::Connect { socket: client, to: at.clone() });
-        let recv = trial.engine.submit(Op::Recv { socket: client, max: 9, peek: false });
-        for submitted in [connect, recv] {
+        let mut recv = || trial.engine.submit(Op::Recv { socket: client, max: 9, peek: false });
+        for submitted in [recv(), recv(), connect] {
             let outcome = match submitted {
                 Submitted::Done(outcome) => Some(outcome),
                 Submitted::Pending(ticket) => trial.finish(ticket, Duration::from_secs(1)),

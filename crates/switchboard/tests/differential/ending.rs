@@ -14,7 +14,9 @@ impl Play<'_> {
     pub(crate) fn shutdown(&mut self, end: usize, how: Shutdown) -> Outcome {
         if how != Shutdown::Write {
             self.await_arrival(end)?;
-            self.ends[end].reading.is_loose |= self.unread(end) > FITS;
+            self.ends[end].reading.is_loose |= self.is_left(end) || self.unread(end) > FITS;
+            // Behind a send, it is not known when it is done.
+            self.ends[end].reading.is_loose |= !self.ends[end].rows.is_empty();
         }
         let End { socket, sent, .. } = self.ends[end];
         let row = self.begin_row(Op::Shutdown { socket, how }, "shutdown", sent, false);
@@ -24,6 +26,13 @@ impl Play<'_> {
     }
 
     pub(crate) fn close(&mut self, end: usize, how: Goodbye) -> Outcome {
+        self.settle()?;
+        // A reset overtakes what waits for its acknowledgement (RFC 896).
+        match self.ends[end].peer.filter(|&peer| self.ends[peer].is_open) {
+            Some(peer) if self.ends[peer].reads_freely() => self.await_arrival(peer)?,
+            Some(peer) => self.ends[peer].reading.is_loose |= self.unread(peer) > 0,
+            None => self.ends[end].is_cut |= self.ends[end].sent > 0 && how != Goodbye::Gently,
+        }
         self.await_arrival(end)?;
         let how = match how {
             Goodbye::Now => Close::Now,
@@ -40,6 +49,12 @@ impl Play<'_> {
         self.ends[end].lingers = how == GENTLY;
         self.engine.close(socket, how);
         self.settle()
+    }
+
+    /// Whether the other end is closed, or was never accepted.
+    pub(crate) fn is_left(&self, end: usize) -> bool {
+        let End { peer, is_marred, .. } = self.ends[end];
+        peer.map_or(is_marred, |peer| !self.ends[peer].is_open)
     }
 
     /// Both ends of a connection are told of an end. If one of them is cut off, what is on the way may be cut off, too.
@@ -76,8 +91,11 @@ impl Play<'_> {
     /// Out of the engine and in again. What was parked meanwhile is received from the stash.
     pub(crate) fn move_over(&mut self, end: usize) -> Outcome {
         self.await_arrival(end)?;
-        let is_left = self.ends[end].peer.map_or(self.ends[end].is_marred, |peer| !self.ends[peer].is_open);
-        if is_left || !self.ends[end].rows.is_empty() || self.ends[end].reading.is_loose {
+        if self.is_left(end)
+            || self.ends[end].gave_up
+            || !self.ends[end].rows.is_empty()
+            || self.ends[end].reading.is_loose
+        {
             return Ok(());
         }
         let old = self.ends[end].socket;

@@ -30,6 +30,8 @@ pub(crate) struct End {
     /// It was cut off when nobody knew how much of what it had sent was on its way; and so is what became of its sends.
     pub(crate) is_cut: bool,
     pub(crate) is_vague: bool,
+    /// A send was given up, and may be under way.
+    pub(crate) gave_up: bool,
     /// It had another name before.
     pub(crate) was_moved: bool,
 }
@@ -119,6 +121,7 @@ impl End {
             is_marred: false,
             is_cut: false,
             is_vague: false,
+            gave_up: false,
             was_moved: false,
         }
     }
@@ -175,7 +178,7 @@ impl Event {
     pub(crate) fn of(outcome: Result<Done, Failed>) -> Self {
         match outcome {
             Ok(Done::Received { lease }) if !lease.is_empty() => Self::Bytes(lease.to_vec()),
-            other => Self::Told(told(other)),
+            other => Self::Told(told(other).replace("ConnectionRefused", "NotConnected")),
         }
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::test_runner::{Config, RngSeed, TestCaseError, TestRunner};
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 
 use case::Case;
 
@@ -44,6 +44,7 @@ fn random_cases_look_alike_everywhere() {
     }
     let steps = vec(any::<[u8; 5]>(), 1..60);
     let (played, is_found) = (Cell::new(0_u32), Cell::new(false));
+    let seed = config.rng_seed;
     let mut runner = TestRunner::new(config);
     let outcome = runner.run(&(0..3_u8, steps), |(family, steps)| {
         let case = Case::decode(family, &steps);
@@ -55,16 +56,21 @@ fn random_cases_look_alike_everywhere() {
         }
         agree::agree(&case, patience, attempts).map_err(|difference| {
             is_found.set(true);
-            TestCaseError::fail(format!("{difference}\n{case:?}"))
+            TestCaseError::fail(difference)
         })
     });
-    if let Err(error) = outcome {
-        panic!("case {} of seed {SEED}: {error}", played.get());
+    match outcome {
+        Ok(()) => {}
+        Err(TestError::Fail(difference, (family, steps))) => {
+            let case = Case::decode(family, &steps);
+            panic!("case {} of seed {seed:?}: {difference}\n{case:?}", played.get());
+        }
+        Err(other) => panic!("{other}"),
     }
 }
 
 /// Few enough for seconds.
-const CASES: u32 = 64;
+const CASES: u32 = 256;
 
 /// Any number.
 const SEED: u64 = 20_261_121;

@@ -98,15 +98,17 @@ impl Play<'_> {
     pub(crate) fn look(&mut self, end: usize, most: usize) -> String {
         let reading = &self.ends[end].reading;
         let mut shown = Vec::new();
+        let mut has_more = true;
         for event in &reading.stash {
             match event {
                 Event::Bytes(bytes) => shown.extend_from_slice(bytes),
-                other => return format!("{other:?}"),
+                other if shown.is_empty() => return format!("{other:?}"),
+                _ => has_more = false,
             }
         }
         let (socket, voice, at) = (self.ends[end].socket, self.ends[end].voice() ^ 1, reading.received);
         let room = most.saturating_sub(shown.len());
-        if room > 0 {
+        if room > 0 && has_more {
             match self.try_it(Op::Recv { socket, max: room, peek: true }) {
                 Some(Event::Bytes(bytes)) => shown.extend_from_slice(&bytes),
                 Some(other) if shown.is_empty() => return format!("{other:?}"),

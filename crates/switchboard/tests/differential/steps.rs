@@ -10,7 +10,7 @@ use switchboard::engine::{
 
 use crate::case::{Asked, Changed, Step};
 use crate::ends::{End, State, broken, pattern, told};
-use crate::play::{Outcome, Play};
+use crate::play::{FITS, Outcome, Play};
 
 impl Play<'_> {
     pub(crate) fn step(&mut self, step: Step) -> Outcome {
@@ -176,6 +176,9 @@ impl Play<'_> {
     }
 
     fn send(&mut self, end: usize, length: usize, parts: usize) {
+        if self.is_left(end) && length > FITS {
+            return;
+        }
         let End { socket, sent, .. } = self.ends[end];
         let bytes = pattern(self.ends[end].voice(), sent, length);
         let parts = bytes.chunks((length / (parts + 1)).max(1)).map(Lease::from).collect();
@@ -186,21 +189,21 @@ impl Play<'_> {
 
     fn try_send(&mut self, end: usize, length: usize) -> Outcome {
         self.settle()?;
-        let End { socket, sent, .. } = self.ends[end];
+        let End { socket, sent, is_vague, .. } = self.ends[end];
+        let is_behind = self.ends[end].rows.iter().any(|row| !self.is_certain(end, row));
+        if is_vague || is_behind || self.is_left(end) && length > FITS {
+            return Ok(());
+        }
         let bytes = pattern(self.ends[end].voice(), sent, length);
-        let answer = self.engine.try_send(socket, &[IoSlice::new(&bytes)]);
-        let count = match answer {
-            Ok(count) => count,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            Err(error) => {
-                let is_vague = self.ends[end].is_vague;
-                let text = if is_vague { String::new() } else { broken(format!("{:?}", error.kind())) };
-                return self.observe(|_| vec![text.clone()]);
-            }
+        let answer = match self.engine.try_send(socket, &[IoSlice::new(&bytes)]) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(0),
+            answer => answer.map_err(|error| broken(format!("{:?}", error.kind()))),
         };
-        self.observe(|_| Vec::new())?;
-        self.ends[end].sent += count;
-        self.send(end, length - count, 0);
+        self.observe(|_| answer.clone().err().into_iter().collect())?;
+        if let Ok(count) = answer {
+            self.ends[end].sent += count;
+            self.send(end, length - count, 0);
+        }
         Ok(())
     }
 
@@ -208,9 +211,9 @@ impl Play<'_> {
     /// up because it had been done at once there is none.
     fn cancel_send(&mut self, end: usize) {
         let is_safe = !self.ends[end].is_marred && self.ends[end].rows.iter().all(|row| !row.is_read);
-        if let Some(row) = self.ends[end].rows.pop_if(|row| is_safe && row.what == "send")
-            && let Some(ticket) = row.ticket
-        {
+        let Some(row) = self.ends[end].rows.pop_if(|row| is_safe && row.what == "send") else { return };
+        self.ends[end].gave_up = true;
+        if let Some(ticket) = row.ticket {
             self.give_up(ticket);
         }
     }

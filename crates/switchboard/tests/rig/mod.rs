@@ -127,7 +127,7 @@ impl Rig {
     /// One wait until then; another after one that faults ended for nothing.
     pub(crate) fn sleep(&mut self, until: Instant) -> Vec<Ticket> {
         let told = self.turn(Some(until));
-        let is_early = told.is_empty() && self.clock() < until;
+        let is_early = told.is_empty() && self.now() < until;
         if is_early && may_happen(Fault::Spurious) { self.turn(Some(until)) } else { told }
     }
 

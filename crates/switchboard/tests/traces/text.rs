@@ -40,8 +40,9 @@ fn everything(engine: &mut dyn Engine) -> [Address; 3] {
     run(engine, Op::Connect { socket: stream, to: at.clone() }).unwrap_err();
     run(engine, Op::Send { socket: client, parts: vec![] }).unwrap_err();
     let (socket, to) = datagrams(engine);
+    let waits = pending(engine, Op::RecvFrom { socket, max: 2 });
     run(engine, Op::SendTo { socket, to: to.clone(), part: (&b"ping"[..]).into() }).unwrap();
-    run(engine, Op::RecvFrom { socket, max: 2 }).unwrap();
+    finish(engine, waits).unwrap();
     run(engine, Op::Resolve { host: "localhost".into(), port: 80 }).unwrap();
     run(engine, Op::Call { work: Box::new(|| Box::new(7)) }).unwrap();
     engine.open(Plan::Datagram { bind: to.clone() }).unwrap_err();
@@ -80,6 +81,7 @@ fn a_trace_is_read_line_by_line() {
 1.000000  connect  stream 4 to {at}: connection refused
 1.000000  send     closed socket: entity not found
 1.000000  open     datagram socket 5 at {to}
+1.000000  recvfrom datagram socket 5: waits
 1.000000  sendto   datagram socket 5 to {to}: 4 bytes "ping"
 1.000000  recvfrom datagram socket 5: 2 bytes "pi" from {to}, cut
 1.000000  resolve  localhost:80: waits

@@ -224,7 +224,7 @@ impl World {
     pub(super) fn connected(&mut self, id: Id) -> Result<(), Errno> {
         let stream = self.stream(id);
         if let Some(error) = stream.error.take() {
-            stream.call = Call::Idle;
+            stream.dissolve();
             return Err(error);
         }
         match stream.phase {
@@ -235,7 +235,7 @@ impl World {
             }
             // Whoever asked for the error has it. "Not yet" would leave its caller waiting for ever.
             Phase::Fresh | Phase::Closed => {
-                stream.call = Call::Idle;
+                stream.dissolve();
                 Err(Errno::CONNABORTED)
             }
         }

@@ -19,16 +19,6 @@ impl Network {
         network
     }
 
-    /// A network for one program that is alone, and reaches itself by this link. Its engine moves the clock; what falls on
-    /// one instant is shuffled.
-    pub(crate) fn alone(seed: u64, loopback: Link) -> Self {
-        let network = Self::with_seed(seed);
-        let mut world = network.world.borrow_mut();
-        (world.is_shuffled, world.links.loopback) = (true, loopback);
-        drop(world);
-        network
-    }
-
     /// What goes wrong: at the calls of the engines that are opened from now on, and between the hosts.
     pub(crate) fn go_wrong(&mut self, faults: &Faults) {
         self.faults = faults.clone();
@@ -55,6 +45,16 @@ impl Network {
     /// Whether a bell of that host was rung by another thread, so that nothing here repeats.
     pub(crate) fn was_rung_from_elsewhere(&self, host: HostId) -> bool {
         self.world.borrow().was_rung_from_elsewhere(host)
+    }
+
+    /// A network for one program that is alone, and reaches itself by this link. Its engine moves the clock; what falls on
+    /// one instant is shuffled.
+    pub(crate) fn alone(seed: u64, loopback: Link) -> Self {
+        let network = Self::with_seed(seed);
+        let mut world = network.world.borrow_mut();
+        (world.is_shuffled, world.links.loopback) = (true, loopback);
+        drop(world);
+        network
     }
 
     /// Adds a host, which its name resolves to.

@@ -337,14 +337,19 @@ impl Stream {
     /// The connection is over, by this error: `tcp_done`.
     pub(super) fn fail(&mut self, error: Errno) {
         self.error = Some(error);
-        // What was never connected has no direction to end.
-        self.read_shut = self.phase == Phase::Established;
-        self.write_shut = true;
+        (self.read_shut, self.write_shut) = (true, true);
         self.phase = Phase::Closed;
         self.outgoing.clear();
         self.charged = 0;
         self.wire.clear();
         self.incoming.truncate(self.arrived);
+    }
+
+    /// A failed attempt to connect is forgotten, as the engines on real kernels make it (connect(2), `AF_UNSPEC`): what was
+    /// never connected has no direction to end.
+    pub(super) fn dissolve(&mut self) {
+        self.call = Call::Idle;
+        (self.read_shut, self.write_shut) = (false, false);
     }
 
     /// Where it is connected to, as long as it is.
