@@ -190,6 +190,12 @@ impl Sim {
         self.network.now()
     }
 
+    /// How often what went wrong on purpose so far. It counts along: programs may have it, too.
+    #[must_use]
+    pub fn injected(&self) -> Injected {
+        self.network.injected()
+    }
+
     /// How old the network is, by its clock.
     #[must_use]
     pub fn age(&self) -> Duration {

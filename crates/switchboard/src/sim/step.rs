@@ -112,7 +112,7 @@ impl Sim {
             let waiting = self.waiting();
             return Err(self.failed(None, Why::TooLong(waiting)));
         }
-        let turned = self.hosts[place].turn();
+        let turned = self.hosts[place].turn(&self.network);
         if self.is_repeatable && self.network.was_rung_from_elsewhere(self.hosts[place].id) {
             self.is_repeatable = false;
             let name = &self.hosts[place].name;
@@ -190,12 +190,17 @@ impl Sim {
             let told = failures.iter().map(|failure| (host.name.clone(), failure.to_string()));
             told.collect::<Vec<_>>()
         });
+        let open = self
+            .hosts
+            .iter()
+            .flat_map(|host| host.open.iter().map(|socket| (host.name.clone(), socket.clone())));
         Report {
             seed: self.seed,
             elapsed: self.age(),
             turns: self.turns,
             injected: self.network.injected(),
             failures: failures.collect(),
+            open: open.collect(),
             is_repeatable: self.is_repeatable,
         }
     }

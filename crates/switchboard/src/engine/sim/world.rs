@@ -276,6 +276,21 @@ impl World {
         self.sockets.iter().filter(|(_, entry)| is_to(entry)).map(|(id, _)| id).collect()
     }
 
+    /// The sockets that engines on a host have and have not closed, in words.
+    pub(super) fn sockets_of(&self, host: HostId) -> Vec<String> {
+        let here = self.sockets.values().filter(|entry| entry.host == host && entry.owner.is_some());
+        let words = here.filter_map(|Entry { body, .. }| match body {
+            Body::Stream(stream) if stream.orphan => None,
+            Body::Stream(stream) => Some(match &stream.peer {
+                Some(peer) => format!("a connection to {peer}"),
+                None => "a socket that is not connected".to_owned(),
+            }),
+            Body::Listener(listener) => Some(format!("a listener on {}", listener.address)),
+            Body::Datagram(datagram) => Some(format!("a socket for datagrams on {}", datagram.address)),
+        });
+        words.collect()
+    }
+
     pub(super) fn insert(&mut self, host: HostId, body: Body) -> Id {
         self.sockets.insert(Entry { body, host, watch: Watch::default(), owner: None })
     }
