@@ -90,6 +90,12 @@ fn turn_until(
             Err(error) if error.kind() == io::ErrorKind::Deadlock => {
                 return Err(hang("nothing can ever happen again", event_loop));
             }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(hang(
+                    "nothing can happen but by another thread, and none does anything",
+                    event_loop,
+                ));
+            }
             Err(error) => return Err(Why::Failed(format!("the event loop cannot go on: {error}"))),
         }
     }

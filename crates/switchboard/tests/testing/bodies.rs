@@ -118,6 +118,15 @@ async fn is_woken_by_a_thread() {
     yield_now().await;
 }
 
+#[switchboard::test(mechanisms(sim), timeout = "100ms")]
+async fn waits_for_a_thread() {
+    if !is_asked() {
+        return;
+    }
+    let _handle = EventLoop::with_current(EventLoop::handle);
+    std::future::pending::<()>().await;
+}
+
 struct Touchy;
 
 impl Drop for Touchy {
