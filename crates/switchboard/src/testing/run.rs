@@ -131,7 +131,7 @@ fn hang(what: &str, event_loop: &EventLoop) -> Why {
 }
 
 /// How often a simulated loop is turned at most: time passes very slowly for those who never sleep.
-const MOST_TURNS: u64 = 20_000_000;
+const MOST_TURNS: u64 = 5_000_000;
 
 /// How many of those who wait are listed.
 const MOST_TOLD: usize = 100;
