@@ -132,7 +132,7 @@ impl Network {
         if self.world.borrow().trace.is_some() {
             let (world, host) = (Rc::clone(&self.world), self.host);
             dice = dice.seen_by(move |fault, remark| {
-                world.borrow().note(host, format_args!("fault {fault}{remark}"))
+                world.borrow().note(host, format_args!("fault {fault}{remark}"));
             });
         }
         Box::new(Lanes::new(Chaos::new(kernel, dice)))
