@@ -135,7 +135,7 @@ impl Test {
         let environment = Environment::read().unwrap_or_else(|error| panic!("{error}"));
         let mut last = None;
         for ground in ground::all(self.mechanisms.as_deref(), &self.seeds, &environment) {
-            let (event_loop, network) = match ground.open(&self.faults, &environment) {
+            let (event_loop, network) = match ground.open(&self.faults, self.timeout, &environment) {
                 Ok(Some(opened)) => opened,
                 Ok(None) => continue,
                 Err(message) => self.fail(ground, &environment, Why::Failed(message)),

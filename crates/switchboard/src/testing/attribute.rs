@@ -52,8 +52,9 @@
 ///
 /// * The body panics, or returns a failure.
 /// * A task of it panics, and nobody sees it. Who wants that sets an [`on_failure`](crate::EventLoop::on_failure) in the test.
-/// * It hangs: nothing can ever happen again in its simulated network, or its time is over (a minute on a mechanism, an hour of
-///   simulated time; code that blocks the thread cannot be interrupted). The message lists who waits for what.
+/// * It hangs: nothing can ever happen again in its simulated network (or nothing has, for a minute, that another thread was to
+///   bring about); it goes on for ever without sleeping; or its time is over, which is a minute on a mechanism, and an hour of
+///   simulated time. The message lists who waits for what. Code that blocks the thread cannot be interrupted.
 /// * `SWITCHBOARD_REQUIRE` names a mechanism that this system lacks. Otherwise, that is said on stdout and the mechanism skipped.
 ///
 /// The first failure ends the test. It says where it was, and how to see it again:

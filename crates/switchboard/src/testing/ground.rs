@@ -54,12 +54,13 @@ impl Ground {
     pub(super) fn open(
         self,
         faults: &Faults,
+        timeout: Option<Duration>,
         environment: &Environment,
     ) -> Result<Option<(EventLoop, Option<Network>)>, String> {
         let mechanism = match self {
             Self::Real(mechanism) => mechanism,
             Self::Sim(seed) => {
-                let mut network = Network::alone(seed, loopback());
+                let mut network = Network::alone(seed, loopback(), timeout.unwrap_or(MINUTE));
                 network.go_wrong(faults);
                 return Ok(Some((EventLoop::with(network.engine()), Some(network))));
             }
@@ -80,7 +81,7 @@ impl Ground {
     /// How long a run may take there, by its clock.
     pub(super) fn patience(self) -> Duration {
         match self {
-            Self::Real(_) => Duration::from_secs(60),
+            Self::Real(_) => MINUTE,
             Self::Sim(_) => Duration::from_secs(3_600),
         }
     }
@@ -100,6 +101,9 @@ impl fmt::Display for Ground {
         }
     }
 }
+
+/// How long anything may take by a real clock.
+const MINUTE: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {

@@ -90,6 +90,12 @@ fn turn_until(
             Err(error) if error.kind() == io::ErrorKind::Deadlock => {
                 return Err(hang("nothing can ever happen again", event_loop));
             }
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                return Err(hang(
+                    "nothing can happen but by another thread, and none does anything",
+                    event_loop,
+                ));
+            }
             Err(error) => return Err(Why::Failed(format!("the event loop cannot go on: {error}"))),
         }
     }
@@ -125,7 +131,7 @@ fn hang(what: &str, event_loop: &EventLoop) -> Why {
 }
 
 /// How often a simulated loop is turned at most: time passes very slowly for those who never sleep.
-const MOST_TURNS: u64 = 20_000_000;
+const MOST_TURNS: u64 = 5_000_000;
 
 /// How many of those who wait are listed.
 const MOST_TOLD: usize = 100;

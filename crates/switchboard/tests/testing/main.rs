@@ -292,6 +292,13 @@ fn who_expects_a_panic_is_skipped_as_all_are() {
 }
 
 #[test]
+fn a_thread_is_not_waited_for_for_ever() {
+    let said = failure("waits_for_a_thread", &[]);
+    let expected = "\nnothing can happen but by another thread, and none does anything, and these wait:\n  task \"the test\" (";
+    assert!(said.contains(expected), "{said}");
+}
+
+#[test]
 fn a_thread_that_takes_part_is_told() {
     let ended = run("is_woken_by_a_thread", &[("SWITCHBOARD_SEED", "3")]);
     let said =

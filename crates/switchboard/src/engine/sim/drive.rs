@@ -20,11 +20,11 @@ impl Network {
     }
 
     /// A network for one program that is alone, and reaches itself by this link. Its engine moves the clock; what falls on
-    /// one instant is shuffled.
-    pub(crate) fn alone(seed: u64, loopback: Link) -> Self {
+    /// one instant is shuffled. It waits so long for other threads, really, and not for ever.
+    pub(crate) fn alone(seed: u64, loopback: Link, patience: Duration) -> Self {
         let network = Self::with_seed(seed);
         let mut world = network.world.borrow_mut();
-        (world.is_shuffled, world.links.loopback) = (true, loopback);
+        (world.is_shuffled, world.links.loopback, world.patience) = (true, loopback, Some(patience));
         drop(world);
         network
     }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slotmap::{SlotMap, new_key_type};
 use switchboard_selector::{Interest, Mode};
@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) is_driven: bool,
     /// What falls on one instant is in random order.
     pub(super) is_shuffled: bool,
+    /// For how long an engine really sleeps at most, until another thread rings.
+    pub(super) patience: Option<Duration>,
     /// Descriptors that were released and dropped, by whatever thread: to be closed.
     pub(super) lost: Arc<Mutex<Vec<Id>>>,
     sockets: SlotMap<Id, Entry>,
@@ -100,6 +102,7 @@ impl World {
             trace: None,
             is_driven: false,
             is_shuffled: false,
+            patience: None,
             lost: Arc::default(),
             sockets: SlotMap::with_key(),
             desks: SlotMap::with_key(),
