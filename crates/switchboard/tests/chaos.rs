@@ -6,6 +6,7 @@
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
 
+use rustix::io::Errno;
 use switchboard::engine::sim::{Lamps, Network};
 use switchboard::engine::{
     self, Address, Close, Direction, Done, Engine, Fact, Failed, Fault, Faults, Injected, Listen, Mechanism,
@@ -43,13 +44,13 @@ fn once(fault: Fault) -> Faults {
 
 impl Case {
     fn listen(&mut self) -> (Socket, Address) {
-        self.listen_at("127.0.0.1:0").unwrap()
+        self.listen_at("127.0.0.1:0")
     }
 
-    fn listen_at(&mut self, address: &str) -> io::Result<(Socket, Address)> {
-        let listener = self.engine.open(Plan::Listen(Listen::at(address.parse().unwrap())))?;
-        match self.engine.ask(listener, Question::Local)? {
-            Fact::Address(address) => Ok((listener, address)),
+    fn listen_at(&mut self, address: &str) -> (Socket, Address) {
+        let listener = self.engine.open(Plan::Listen(Listen::at(address.parse().unwrap()))).unwrap();
+        match self.engine.ask(listener, Question::Local).unwrap() {
+            Fact::Address(address) => (listener, address),
             other => panic!("{other:?} is no address"),
         }
     }
@@ -62,10 +63,20 @@ impl Case {
 
     /// Who connected, and who was accepted.
     fn pair(&mut self) -> (Socket, Socket) {
-        let (listener, address) = self.listen();
+        self.pair_at("127.0.0.1:0")
+    }
+
+    fn pair_at(&mut self, address: &str) -> (Socket, Socket) {
+        let (listener, address) = self.listen_at(address);
         let client = self.connect(&address);
+        let server = self.accept(listener);
+        self.engine.close(listener, Close::Now);
+        (client, server)
+    }
+
+    fn accept(&mut self, listener: Socket) -> Socket {
         match self.run(Op::Accept { socket: listener, wait: true }) {
-            Ok(Done::Accepted { socket, .. }) => (client, socket),
+            Ok(Done::Accepted { socket, .. }) => socket,
             other => panic!("{}: not accepted: {other:?}", self.name),
         }
     }
@@ -74,6 +85,13 @@ impl Case {
         match self.engine.submit(op) {
             Submitted::Done(outcome) => outcome,
             Submitted::Pending(ticket) => self.finish(ticket),
+        }
+    }
+
+    fn pending(&mut self, op: Op) -> Ticket {
+        match self.engine.submit(op) {
+            Submitted::Pending(ticket) => ticket,
+            Submitted::Done(outcome) => panic!("{}: {outcome:?} at once", self.name),
         }
     }
 
@@ -145,21 +163,15 @@ fn pattern(count: usize) -> Vec<u8> {
     (0..count).map(|at| (at * 31 + at / 251 * 7) as u8).collect()
 }
 
-fn error<T>(outcome: Result<T, Failed>) -> Option<i32> {
-    outcome.err().expect("it should fail").error.raw_os_error()
+fn error<T>(outcome: Result<T, Failed>) -> Option<Errno> {
+    Errno::from_io_error(&outcome.err().expect("it should fail").error)
 }
 
 #[test]
 fn short_transfers_lose_and_reorder_nothing() {
     on_each(&only(Fault::Short, 0.9), |case| {
         for address in ["127.0.0.1:0", "unix:@switchboard-chaos-short"] {
-            let (listener, at) = case.listen_at(address).unwrap();
-            let client = case.connect(&at);
-            let Ok(Done::Accepted { socket: server, .. }) =
-                case.run(Op::Accept { socket: listener, wait: true })
-            else {
-                panic!("{}: not accepted", case.name)
-            };
+            let (client, server) = case.pair_at(address);
             let sent = pattern(300_000);
             let parts = sent.chunks(7_000).map(Into::into).collect();
             let Submitted::Pending(sending) = case.engine.submit(Op::Send { socket: client, parts }) else {
@@ -167,7 +179,6 @@ fn short_transfers_lose_and_reorder_nothing() {
             };
             assert_eq!(case.recv_all(server, sent.len()), sent, "{}", case.name);
             assert!(matches!(case.finish(sending), Ok(Done::Sent { bytes: 300_000, .. })));
-            case.engine.close(listener, Close::Now);
         }
         assert!(case.count(Fault::Short) > 10, "{}: {}", case.name, case.injected);
     });
@@ -222,11 +233,7 @@ fn what_a_short_send_leaves_has_room_with_the_next_wait() {
 fn a_receive_that_waits_gets_what_was_hidden_though_nothing_more_is_sent() {
     on_each(&only(Fault::Short, 1.0), |case| {
         let (client, server) = case.pair();
-        let Submitted::Pending(first) =
-            case.engine.submit(Op::Recv { socket: server, max: usize::MAX, peek: false })
-        else {
-            panic!("{}: received nothing", case.name)
-        };
+        let first = case.pending(Op::Recv { socket: server, max: usize::MAX, peek: false });
         case.glance();
         case.send(client, b"all of it");
         let Ok(Done::Received { lease }) = case.finish(first) else { panic!("{}: not received", case.name) };
@@ -241,11 +248,7 @@ fn a_receive_that_waits_gets_what_was_hidden_though_nothing_more_is_sent() {
 fn what_is_held_back_leaves_with_its_socket() {
     on_each(&only(Fault::Short, 1.0), |case| {
         let (client, server) = case.pair();
-        let Submitted::Pending(first) =
-            case.engine.submit(Op::Recv { socket: server, max: usize::MAX, peek: false })
-        else {
-            panic!("{}: received nothing", case.name)
-        };
+        let first = case.pending(Op::Recv { socket: server, max: usize::MAX, peek: false });
         case.glance();
         // One byte at a time cannot be short; and no wait in between, which would tell what is held.
         for byte in b"all of it" {
@@ -273,19 +276,12 @@ fn what_is_held_back_leaves_with_its_socket() {
 fn what_is_interrupted_is_done_all_the_same() {
     on_each(&only(Fault::Interrupted, 1.0), |case| {
         for address in ["127.0.0.1:0", "unix:@switchboard-chaos-eintr"] {
-            let (listener, at) = case.listen_at(address).unwrap();
-            let client = case.connect(&at);
-            let Ok(Done::Accepted { socket: server, .. }) =
-                case.run(Op::Accept { socket: listener, wait: true })
-            else {
-                panic!("{}: not accepted", case.name)
-            };
+            let (client, server) = case.pair_at(address);
             case.send(client, b"there");
             assert_eq!(case.recv_all(server, 5), b"there", "{}", case.name);
             assert_eq!(case.try_send(server, b"back"), Ok(4), "{}", case.name);
             case.arrival(client);
             assert_eq!(case.try_recv(client).unwrap(), b"back", "{}", case.name);
-            case.engine.close(listener, Close::Now);
         }
         assert!(case.count(Fault::Interrupted) > 10, "{}: {}", case.name, case.injected);
     });
@@ -315,10 +311,7 @@ fn a_lamp_that_is_lit_for_nothing_finishes_nothing() {
             Op::Recv { socket: server, max: 10, peek: false },
             Op::Ready { socket: client, direction: Direction::Read },
         ];
-        let tickets = ops.map(|op| match case.engine.submit(op) {
-            Submitted::Pending(ticket) => ticket,
-            Submitted::Done(outcome) => panic!("{}: {outcome:?} at once", case.name),
-        });
+        let tickets = ops.map(|op| case.pending(op));
         let before = case.count(Fault::Spurious);
         for _ in 0..50 {
             let mut finished = Vec::new();
@@ -336,13 +329,13 @@ fn a_lamp_that_is_lit_for_nothing_finishes_nothing() {
 
 #[test]
 fn what_has_run_out_is_there_again_and_nothing_was_lost() {
-    for (fault, code) in [(Fault::OutOfDescriptors, EMFILE), (Fault::OutOfBuffers, ENOBUFS)] {
+    for (fault, code) in [(Fault::OutOfDescriptors, Errno::MFILE), (Fault::OutOfBuffers, Errno::NOBUFS)] {
         on_each(&only(fault, 1.0).budget(fault, 2), |case| {
             // To listen is excepted: who cannot has nothing to go on with.
             case.listen();
             let mut open = || case.engine.open(Plan::Datagram { bind: "127.0.0.1:0".parse().unwrap() });
             let refused = open().unwrap_err();
-            assert_eq!(refused.raw_os_error(), Some(code), "{}", case.name);
+            assert_eq!(Errno::from_io_error(&refused), Some(code), "{}", case.name);
             assert!(engine::is_exhaustion(&refused));
             open().unwrap_err();
             open().unwrap();
@@ -350,7 +343,7 @@ fn what_has_run_out_is_there_again_and_nothing_was_lost() {
         });
     }
     // At an accept: the one who waits is told, and the connection stays in the queue.
-    for (fault, code) in [(Fault::OutOfDescriptors, EMFILE), (Fault::OutOfBuffers, ENOBUFS)] {
+    for (fault, code) in [(Fault::OutOfDescriptors, Errno::MFILE), (Fault::OutOfBuffers, Errno::NOBUFS)] {
         on_each(&only(fault, 0.4).budget(fault, 20), |case| {
             let (listener, address) = case.listen();
             let mut told = 0;
@@ -390,7 +383,7 @@ fn a_datagram_for_which_there_is_no_memory_is_said_not_to_be_sent() {
             match case.run(Op::SendTo { socket: one, to: to.clone(), part: b"x".as_slice().into() }) {
                 Ok(_) => {}
                 failed => {
-                    assert_eq!(error(failed), Some(ENOBUFS), "{}", case.name);
+                    assert_eq!(error(failed), Some(Errno::NOBUFS), "{}", case.name);
                     failures += 1;
                 }
             }
@@ -405,15 +398,12 @@ fn an_aborted_connection_is_reset_and_the_next_is_accepted() {
         let (listener, address) = case.listen();
         let gone = case.connect(&address);
         let outcome = case.run(Op::Accept { socket: listener, wait: true });
-        assert_eq!(error(outcome), Some(ECONNABORTED), "{}", case.name);
+        assert_eq!(error(outcome), Some(Errno::CONNABORTED), "{}", case.name);
         assert_eq!(case.recv(gone).unwrap_err().kind(), io::ErrorKind::ConnectionReset, "{}", case.name);
         let client = case.connect(&address);
-        let Ok(Done::Accepted { socket, .. }) = case.run(Op::Accept { socket: listener, wait: true }) else {
-            panic!("{}: the next was not accepted", case.name)
-        };
+        let socket = case.accept(listener);
         case.send(client, b"here");
         assert_eq!(case.recv_all(socket, 4), b"here", "{}", case.name);
-        // One that is already waited for.
         assert_eq!(case.count(Fault::Aborted), 1);
     });
 }
@@ -424,11 +414,7 @@ fn a_reset_is_told_to_both_ends_and_told_again() {
     for is_sending in [true, false] {
         on_each(&once(Fault::Reset), |case| {
             let (client, server) = case.pair();
-            let Submitted::Pending(waiting) =
-                case.engine.submit(Op::Ready { socket: client, direction: Direction::Read })
-            else {
-                panic!("{}: ready for nothing", case.name)
-            };
+            let waiting = case.pending(Op::Ready { socket: client, direction: Direction::Read });
             case.glance();
             let outcome = if is_sending {
                 case.try_send(server, b"lost")
@@ -481,15 +467,10 @@ fn what_has_no_connection_or_cannot_break_is_not_reset() {
     on_each(&only(Fault::Reset, 1.0), |case| {
         let stream = case.engine.open(Plan::Stream { like: "127.0.0.1:0".parse().unwrap() }).unwrap();
         assert_eq!(case.try_recv(stream), Err(io::ErrorKind::NotConnected), "{}", case.name);
-        let (listener, at) = case.listen_at("unix:@switchboard-chaos-reset").unwrap();
-        let client = case.connect(&at);
-        let Ok(Done::Accepted { socket, .. }) = case.run(Op::Accept { socket: listener, wait: true }) else {
-            panic!("{}: not accepted", case.name)
-        };
+        let (client, socket) = case.pair_at("unix:@switchboard-chaos-reset");
         case.send(client, b"unharmed");
         assert_eq!(case.recv_all(socket, 8), b"unharmed", "{}", case.name);
         assert_eq!(case.count(Fault::Reset), 0, "{}", case.name);
-        case.engine.close(listener, Close::Now);
     });
 }
 
@@ -517,7 +498,3 @@ fn a_seed_repeats_what_happens_in_a_simulated_network() {
 }
 
 const DEADLINE: Duration = Duration::from_secs(20);
-
-const EMFILE: i32 = rustix::io::Errno::MFILE.raw_os_error();
-const ENOBUFS: i32 = rustix::io::Errno::NOBUFS.raw_os_error();
-const ECONNABORTED: i32 = rustix::io::Errno::CONNABORTED.raw_os_error();
