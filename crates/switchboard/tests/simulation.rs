@@ -273,6 +273,30 @@ fn a_program_that_fails_is_the_failure_of_the_simulation() {
 }
 
 #[test]
+fn a_server_and_its_client_may_be_on_one_host() {
+    let report = sim(1)
+        .host("server", || async {
+            let server = spawn(echo());
+            sleep(MILLISECOND).await;
+            for _ in 0..100 {
+                say(b"to myself").await?;
+                sleep(Duration::from_secs(1)).await;
+            }
+            drop(server);
+            io::Result::Ok(())
+        })
+        .run()
+        .unwrap();
+    assert!(report.elapsed > Duration::from_secs(100));
+}
+
+#[test]
+fn a_server_that_is_alone_is_told_to_end() {
+    let report = sim(1).host("server", echo).run().unwrap();
+    assert!(report.elapsed < Duration::from_secs(5), "{report:?}");
+}
+
+#[test]
 fn what_never_ends_is_told() {
     let failed = sim(1).host("a", || async { std::future::pending::<()>().await }).run().unwrap_err();
     assert!(matches!(failed.why, Why::Deadlock(_)), "{failed}");

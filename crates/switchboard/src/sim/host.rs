@@ -19,6 +19,8 @@ pub(super) struct Host {
     state: State,
     /// It was told to end, by SIGTERM.
     pub(super) is_told: bool,
+    /// Its program has come to an end of its own accord.
+    pub(super) has_ended: bool,
     /// What failed there with nobody to see it.
     pub(super) failures: Rc<RefCell<Vec<Failure>>>,
     /// The sockets that were left open by programs that have ended.
@@ -59,6 +61,7 @@ impl Host {
             program,
             state: State::Off,
             is_told: false,
+            has_ended: false,
             failures: Rc::default(),
             open: Vec::new(),
         }
@@ -75,7 +78,7 @@ impl Host {
         event_loop.on_failure(move |failure| failures.borrow_mut().push(failure.clone()));
         let program = (self.program)();
         let task = event_loop.spawn(async move { Said(program.await) });
-        self.is_told = false;
+        (self.is_told, self.has_ended) = (false, false);
         self.state = State::Running(event_loop, task);
     }
 
@@ -112,6 +115,7 @@ impl Host {
         match mem::replace(&mut self.state, State::Off) {
             State::Running(event_loop, task) if task.is_finished() => {
                 event_loop.cancel_tasks();
+                self.has_ended = !self.is_told;
                 self.state = State::Ending(event_loop);
                 return match task.end() {
                     Some(Ok(Said(None))) | None => Ok(()),

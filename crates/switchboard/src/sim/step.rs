@@ -11,8 +11,9 @@ use super::{Failed, Report, Sim, Why};
 use crate::event_loop::Next;
 
 impl Sim {
-    /// Runs until every program has ended. When all programs that are left wait for SIGTERM, as servers do, they get
-    /// it: so a server ends, in order, when its clients have, and needs no other reason.
+    /// Runs until every program has ended. When some have, and all that are left wait for SIGTERM, as servers do, they get
+    /// it: so a server ends, in order, when its clients have, and needs no other reason. Those that nobody else is with get it
+    /// when nothing can ever happen by itself any more.
     ///
     /// # Errors
     ///
@@ -44,12 +45,9 @@ impl Sim {
         if self.turn_one()? {
             return Ok(true);
         }
-        if self.is_idle() {
-            return Ok(false);
-        }
         match self.next_event() {
-            Some(due) => self.move_clock(due)?,
-            None => return Ok(false),
+            Some(due) if !self.is_idle() => self.move_clock(due)?,
+            _ => return Ok(false),
         }
         Ok(true)
     }
@@ -131,6 +129,7 @@ impl Sim {
         self.script.is_empty()
             && left().next().is_some()
             && left().all(|host| host.is_running() && waits(host))
+            && (self.hosts.iter().any(|host| host.has_ended) || self.next_event().is_none())
     }
 
     /// When anything happens next that no program does.
