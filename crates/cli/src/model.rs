@@ -28,7 +28,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 pub(crate) use processes::serve_one;
-use switchboard::engine::Listen;
+use switchboard::engine::{Listen, Plan, Socket};
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
 
@@ -78,6 +78,7 @@ pub(crate) fn serve(event_loop: EventLoop, options: &Options, report: Report) ->
 /// A server on the loop of whoever has it: of a model whose sockets are all its engine's, so that it can be simulated.
 pub(crate) enum Here {
     Tasks(Listener),
+    Callbacks(Socket),
 }
 
 impl Here {
@@ -85,6 +86,10 @@ impl Here {
     pub(crate) fn listen(model: Model, listen: Listen) -> io::Result<Self> {
         match model {
             Model::Tasks => Ok(Self::Tasks(Listener::open(listen)?)),
+            Model::Callbacks => {
+                let open = |event_loop: &EventLoop| event_loop.engine().open(Plan::Listen(listen));
+                EventLoop::with_current(open).expect("a loop runs this").map(Self::Callbacks)
+            }
             _ => Err(io::Error::new(
                 io::ErrorKind::Unsupported,
                 format!("the model {} has sockets that are no engine's", model.name()),
@@ -96,6 +101,10 @@ impl Here {
     pub(crate) async fn serve(self, options: &Options, ready: impl FnOnce() + 'static) -> Result<End, Error> {
         match self {
             Self::Tasks(listener) => tasks::serve(vec![listener], options, ready).await,
+            Self::Callbacks(listener) => {
+                let served = callbacks::serve_here(listener, options, ready).await;
+                served.map_err(|error| Error::cannot_go_on(&error))
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 //! * Nothing but the seed decides: no clock, no thread, no address of memory. The same seed does the same, byte for byte.
 //! * A host's loop is turned only when it has something to do; the clock moves only when none has.
 
+mod check;
 mod failed;
 mod host;
 mod report;
@@ -70,6 +71,8 @@ pub struct Sim {
     network: Network,
     hosts: Vec<Host>,
     script: Vec<(Duration, Scripted)>,
+    /// What was done to the network before it began, for a twin of it.
+    before: Vec<Scripted>,
     usual: Link,
     faults: Faults,
     trace: Option<Trace>,
@@ -90,6 +93,7 @@ impl Sim {
             network: Network::driven(seed),
             hosts: Vec::new(),
             script: Vec::new(),
+            before: Vec::new(),
             usual: Link::default().latency(Duration::from_micros(100)).jitter(Duration::from_micros(400)),
             faults: Faults::default(),
             trace: None,
@@ -135,8 +139,10 @@ impl Sim {
     ///
     /// When there is no host of that name, as everything here that takes one.
     #[must_use]
-    pub fn link_between(self, one: &str, other: &str, link: Link) -> Self {
-        self.network.link(self.named(one).id, self.named(other).id, link);
+    pub fn link_between(mut self, one: &str, other: &str, link: Link) -> Self {
+        self.set_up([one, other], move |sim, [one, other]| {
+            sim.network.link(sim.named(one).id, sim.named(other).id, link);
+        });
         self
     }
 
@@ -206,14 +212,18 @@ impl Sim {
     /// sent again when they are [healed](Self::heal), unless TCP's patience is over by then: 127 seconds for a connect, a
     /// quarter of an hour for the rest.
     pub fn partition(&mut self, one: &str, other: &str) {
-        self.network.partition(self.named(one).id, self.named(other).id);
-        self.network.note(format_args!("{one} and {other} are partitioned"));
+        self.set_up([one, other], |sim, [one, other]| {
+            sim.network.partition(sim.named(one).id, sim.named(other).id);
+            sim.network.note(format_args!("{one} and {other} are partitioned"));
+        });
     }
 
     /// Undoes a [`partition`](Self::partition).
     pub fn heal(&mut self, one: &str, other: &str) {
-        self.network.heal(self.named(one).id, self.named(other).id);
-        self.network.note(format_args!("{one} and {other} reach each other again"));
+        self.set_up([one, other], |sim, [one, other]| {
+            sim.network.heal(sim.named(one).id, sim.named(other).id);
+            sim.network.note(format_args!("{one} and {other} reach each other again"));
+        });
     }
 
     /// Pulls the plug of a host: its program is gone, and tells nobody. Who is connected to it hears nothing, until it is
@@ -240,6 +250,15 @@ impl Sim {
     pub fn raise(&mut self, host: &str, signal: i32) {
         self.network.note(format_args!("signal {signal} arrives at {host}"));
         self.network.raise_on(self.named(host).id, signal);
+    }
+
+    /// Does something to the network, and remembers it for a twin if it has not begun.
+    fn set_up(&mut self, hosts: [&str; 2], what: impl Fn(&mut Self, [&str; 2]) + 'static) {
+        what(self, hosts);
+        if !self.has_begun {
+            let [one, other] = hosts.map(str::to_owned);
+            self.before.push(Rc::new(move |sim| what(sim, [&one, &other])));
+        }
     }
 
     fn place(&self, name: &str) -> usize {

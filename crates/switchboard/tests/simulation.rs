@@ -433,3 +433,69 @@ fn whoever_is_woken_by_another_thread_is_not_repeatable_and_the_report_says_so()
     assert!(!sim(1).host("a", program).run().unwrap().is_repeatable);
     assert!(sim(1).host("a", async || sleep(MILLISECOND).await).run().unwrap().is_repeatable);
 }
+
+#[test]
+fn a_simulation_that_repeats_passes_its_check() {
+    let link = Link::default().latency(MILLISECOND).jitter(9 * MILLISECOND).loss(0.1);
+    for seed in 0..10 {
+        let mut checked = Sim::new(seed)
+            .faults(Faults::unseen())
+            .host("server", echo)
+            .host("client", || say(b"hello"))
+            .link_between("client", "server", link)
+            .at(Duration::from_millis(3), |sim| sim.partition("client", "server"))
+            .at(Duration::from_secs(1), |sim| sim.heal("client", "server"));
+        checked.partition("client", "server");
+        checked.heal("client", "server");
+        let report = checked.check().unwrap();
+        assert!(report.is_repeatable && report.elapsed >= 2 * MILLISECOND, "{report:?}");
+    }
+}
+
+#[test]
+fn what_does_not_follow_from_the_seed_is_shown_where_it_begins() {
+    let count = Rc::new(Cell::new(0));
+    let mut sim = sim(4).host("server", echo).host("client", move || {
+        count.set(count.get() + 1);
+        let words = format!("for the {}. time", count.get());
+        async move { say(words.as_bytes()).await }
+    });
+    let failed = sim.check().unwrap_err();
+    let text = failed.to_string();
+    assert!(matches!(failed.why, Why::Differs(_)), "{text}");
+    let lines: Vec<_> = text.lines().filter(|line| line.starts_with(['-', '+'])).collect();
+    assert!(lines.iter().any(|line| line.starts_with('-') && line.contains("for the 1. time")), "{text}");
+    assert!(lines.iter().any(|line| line.starts_with('+') && line.contains("for the 2. time")), "{text}");
+}
+
+#[test]
+fn a_simulation_that_fails_the_same_twice_fails_as_it_does() {
+    let mut sim = sim(4).host("a", || async { Err::<(), _>(io::Error::other("no luck")) });
+    let failed = sim.check().unwrap_err();
+    assert!(matches!(failed.why, Why::Failed(message) if message == "no luck"));
+}
+
+#[test]
+fn what_is_left_open_by_a_program_is_told() {
+    let forgetful = || async {
+        std::mem::forget(Listener::bind("0.0.0.0:1").await?);
+        let _closed = Listener::bind("0.0.0.0:2").await?;
+        io::Result::Ok(())
+    };
+    let report = sim(1).host("a", forgetful).host("b", || async { sleep(MILLISECOND).await }).run().unwrap();
+    assert_eq!(report.open, [("a".to_owned(), "a listener on 0.0.0.0:1".to_owned())]);
+}
+
+#[test]
+fn timers_that_a_program_leaves_behind_do_not_keep_its_host() {
+    let report = sim(1)
+        .host("a", || async {
+            let later = |event_loop: &switchboard::EventLoop| {
+                event_loop.later(Duration::from_secs(60), |_| unreachable!("the program is over by then"));
+            };
+            switchboard::EventLoop::with_current(later).unwrap();
+        })
+        .run()
+        .unwrap();
+    assert!(report.elapsed < Duration::from_secs(60), "{report:?}");
+}

@@ -10,6 +10,7 @@
 mod dealer;
 mod guest;
 mod hall;
+mod handover;
 mod post;
 mod thread;
 
@@ -18,6 +19,7 @@ use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 
 use switchboard::EventLoop;
+use switchboard::engine::{Descriptor, Plan, Socket};
 use switchboard::event_loop::{Connection, Handler};
 
 use self::dealer::Dealer;
@@ -34,7 +36,20 @@ pub(super) fn serve(
     options: &Options,
     ready: impl FnOnce() + 'static,
 ) -> io::Result<Ended> {
-    Dealer::open(event_loop, listeners, options, ready)?.run(event_loop)
+    let adopt = |listener| event_loop.engine().open(Plan::Adopt(Descriptor::Owned(listener)));
+    let listeners = listeners.into_iter().map(adopt).collect::<io::Result<_>>()?;
+    Dealer::open(event_loop, listeners, options, ready).run(event_loop)
+}
+
+/// Serves until a signal, beside whatever else the loop does that runs this.
+pub(super) async fn serve_here(
+    listener: Socket,
+    options: &Options,
+    ready: impl FnOnce() + 'static,
+) -> io::Result<Ended> {
+    let open = |event_loop: &EventLoop| Dealer::open(event_loop, vec![listener], options, ready);
+    let dealer = EventLoop::with_current(open).expect("a loop runs this");
+    dealer.ended().await
 }
 
 /// What its connection calls back.

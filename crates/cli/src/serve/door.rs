@@ -17,8 +17,8 @@ use crate::error::reason;
 
 /// See the top of this file.
 #[derive(Debug)]
-pub(crate) struct Door {
-    listeners: Vec<Rc<Socket>>,
+pub(crate) struct Door<L = Rc<Socket>> {
+    listeners: Vec<L>,
     limit: usize,
     /// Which listener is asked first, so that none waits for another's crowd.
     first: usize,
@@ -32,7 +32,44 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(listeners: Vec<OwnedFd>, limit: Option<usize>) -> Self {
-        let listeners = listeners.into_iter().map(|listener| Rc::new(Socket::from(listener))).collect();
+        Self::of(listeners.into_iter().map(|listener| Rc::new(Socket::from(listener))).collect(), limit)
+    }
+
+    /// What is to be waited on for somebody to come.
+    pub(crate) fn listeners(&self) -> impl Iterator<Item = Rc<Socket>> + '_ {
+        self.listeners.iter().map(Rc::clone)
+    }
+
+    /// Takes somebody who waits, if the door is open. They are in the ledger then.
+    ///
+    /// # Errors
+    ///
+    /// What ends accepting for good.
+    pub(crate) fn accept(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Instant,
+    ) -> io::Result<Option<(Socket, Address)>> {
+        self.accept_with(ledger, now, accept)
+    }
+
+    /// Takes one of the last. With nobody left, the listeners are closed.
+    ///
+    /// # Errors
+    ///
+    /// As [`accept`](Self::accept).
+    pub(crate) fn empty(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Instant,
+    ) -> io::Result<Option<(Socket, Address)>> {
+        self.empty_with(ledger, now, accept)
+    }
+}
+
+impl<L> Door<L> {
+    /// One whose listeners accept by other means.
+    pub(crate) fn of(listeners: Vec<L>, limit: Option<usize>) -> Self {
         Self {
             listeners,
             limit: limit.unwrap_or(usize::MAX),
@@ -41,11 +78,6 @@ impl Door {
             told: false,
             exhausted: None,
         }
-    }
-
-    /// What is to be waited on for somebody to come.
-    pub(crate) fn listeners(&self) -> impl Iterator<Item = Rc<Socket>> + '_ {
-        self.listeners.iter().map(Rc::clone)
     }
 
     /// Whether somebody would be taken now.
@@ -68,33 +100,35 @@ impl Door {
         self.limit
     }
 
-    /// Takes somebody who waits, if the door is open. They are in the ledger then.
+    /// Takes somebody who waits, if the door is open, by these means. They are in the ledger then.
     ///
     /// # Errors
     ///
     /// What ends accepting for good.
-    pub(crate) fn accept(
+    pub(crate) fn accept_with<S>(
         &mut self,
         ledger: &mut Ledger,
         now: Instant,
-    ) -> io::Result<Option<(Socket, Address)>> {
-        if self.is_open(ledger.served(), now) { self.take(ledger, now) } else { Ok(None) }
+        accept: impl FnMut(&L) -> io::Result<(S, Address)>,
+    ) -> io::Result<Option<(S, Address)>> {
+        if self.is_open(ledger.served(), now) { self.take(ledger, now, accept) } else { Ok(None) }
     }
 
-    /// Takes one of the last. With nobody left, the listeners are closed.
+    /// Takes one of the last by these means. With nobody left, the listeners are let go of.
     ///
     /// # Errors
     ///
-    /// As [`accept`](Self::accept).
-    pub(crate) fn empty(
+    /// As [`accept_with`](Self::accept_with).
+    pub(crate) fn empty_with<S>(
         &mut self,
         ledger: &mut Ledger,
         now: Instant,
-    ) -> io::Result<Option<(Socket, Address)>> {
+        accept: impl FnMut(&L) -> io::Result<(S, Address)>,
+    ) -> io::Result<Option<(S, Address)>> {
         if !self.is_open(ledger.served(), now) {
             return Ok(None);
         }
-        let last = self.take(ledger, now)?;
+        let last = self.take(ledger, now, accept)?;
         if last.is_none() && self.paused.is_none() {
             self.close();
         }
@@ -111,15 +145,19 @@ impl Door {
         self.listeners.is_empty()
     }
 
-    fn take(&mut self, ledger: &mut Ledger, now: Instant) -> io::Result<Option<(Socket, Address)>> {
+    fn take<S>(
+        &mut self,
+        ledger: &mut Ledger,
+        now: Instant,
+        mut accept: impl FnMut(&L) -> io::Result<(S, Address)>,
+    ) -> io::Result<Option<(S, Address)>> {
         self.paused = None;
         let count = self.listeners.len();
         self.first += 1;
         for listener in (0..count).map(|at| &self.listeners[(self.first + at) % count]) {
             for _ in 0..MOST_LOST {
-                match listener.accept() {
+                match accept(listener) {
                     Ok((socket, peer)) => {
-                        let peer = address(&peer);
                         ledger.came(&peer);
                         return Ok(Some((socket, peer)));
                     }
@@ -149,6 +187,10 @@ impl Door {
         }
         self.paused = Some(now + PAUSE);
     }
+}
+
+fn accept(listener: &Rc<Socket>) -> io::Result<(Socket, Address)> {
+    listener.accept().map(|(socket, peer)| (socket, address(&peer)))
 }
 
 /// The library's name for an address.

@@ -16,6 +16,8 @@ pub(super) struct Flow {
     answered: Cell<usize>,
     has_said_all: Cell<bool>,
     touched: Cell<Instant>,
+    /// The longest time for which none went.
+    silence: Cell<Duration>,
     /// Of whoever waits for an answer before it goes on.
     waiting: RefCell<Option<Waker>>,
 }
@@ -28,6 +30,7 @@ impl Flow {
             answered: Cell::new(from),
             has_said_all: Cell::new(false),
             touched: Cell::new(now()),
+            silence: Cell::new(Duration::ZERO),
             waiting: RefCell::default(),
         }
     }
@@ -56,12 +59,13 @@ impl Flow {
 
     /// A byte went.
     pub(super) fn touch(&self) {
+        self.silence.set(self.silence());
         self.touched.set(now());
     }
 
-    /// When one last did.
-    pub(super) fn touched(&self) -> Instant {
-        self.touched.get()
+    /// The longest time for which none went.
+    pub(super) fn silence(&self) -> Duration {
+        self.silence.get().max(now().saturating_duration_since(self.touched.get()))
     }
 
     /// The client has ended its side.
@@ -76,7 +80,7 @@ impl Flow {
     /// Waits until nothing has gone for so long.
     pub(super) async fn stuck(&self, patience: Duration) {
         loop {
-            let left = (self.touched() + patience).saturating_duration_since(now());
+            let left = (self.touched.get() + patience).saturating_duration_since(now());
             if left.is_zero() {
                 return;
             }

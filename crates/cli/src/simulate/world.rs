@@ -131,10 +131,10 @@ async fn serve<S: Server>(options: Rc<Options>, notebook: Notebook) {
     notes.tasks = left;
 }
 
-/// Who waits on this loop.
+/// The tasks on this loop. Callbacks are none; what they keep open is found by its sockets.
 fn waiting() -> Vec<String> {
     let waiting = EventLoop::with_current(EventLoop::waiting).unwrap_or_default();
-    waiting.iter().map(ToString::to_string).collect()
+    waiting.iter().filter(|one| one.who().starts_with("task ")).map(ToString::to_string).collect()
 }
 
 /// Where the server listens.

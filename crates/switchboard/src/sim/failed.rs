@@ -4,6 +4,8 @@ use std::error::Error;
 use std::time::Duration;
 use std::{fmt, io};
 
+use crate::engine::trace::Difference;
+
 /// A simulation that did not end well. Its [`seed`](Self::seed) brings it about again.
 #[derive(Debug)]
 pub struct Failed {
@@ -29,6 +31,8 @@ pub enum Why {
     Deadlock(Vec<String>),
     /// It went on for longer than it [may](super::Sim::limit); these still wait: a line each.
     TooLong(Vec<String>),
+    /// The same seed did something else the second time: see [`Sim::check`](super::Sim::check).
+    Differs(Difference),
     /// An engine could not go on.
     Engine(io::Error),
 }
@@ -42,6 +46,9 @@ impl fmt::Display for Failed {
         match &self.why {
             Why::Failed(message) => write!(f, "failed: {message}"),
             Why::Panicked(message) => write!(f, "panicked: {message}"),
+            Why::Differs(difference) => {
+                write!(f, "the same seed does not do the same again: {difference}")
+            }
             Why::Engine(error) => write!(f, "cannot go on: {error}"),
             Why::Deadlock(waiting) => list(f, "nothing can ever happen again, and these wait", waiting),
             Why::TooLong(waiting) => list(f, "it has not come to an end, and these wait", waiting),

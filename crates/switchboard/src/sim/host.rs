@@ -27,7 +27,7 @@ pub(super) struct Host {
     pub(super) open: Vec<String>,
 }
 
-type Program = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<String>>>>>;
+type Program = Rc<dyn Fn() -> Pin<Box<dyn Future<Output = Option<String>>>>>;
 
 enum State {
     /// Not begun, over, or crashed.
@@ -48,13 +48,22 @@ impl Host {
         F: TaskFuture + 'static,
         F::Output: 'static,
     {
-        let program: Program = Box::new(move || {
+        let program: Program = Rc::new(move || {
             let future = program();
             Box::pin(async move {
                 let output = future.await;
                 F::failure_of(&output).map(ToString::to_string)
             })
         });
+        Self::of(name, id, program)
+    }
+
+    /// A host on another network that runs the same, from its beginning.
+    pub(super) fn twin(&self, id: HostId) -> Self {
+        Self::of(&self.name, id, Rc::clone(&self.program))
+    }
+
+    fn of(name: &str, id: HostId, program: Program) -> Self {
         Self {
             name: name.to_owned(),
             id,
@@ -124,9 +133,9 @@ impl Host {
                     Some(Err(Ended::Cancelled)) => Err(Why::Failed("it was cancelled".to_owned())),
                 };
             }
-            // Dropped, and over: unless destructors have left word.
+            // Dropped, and over: unless destructors have left word. Timers that are left are nobody's.
             State::Ending(event_loop)
-                if event_loop.next() == Next::Never && event_loop.engine().closing() == 0 =>
+                if event_loop.next() != Next::Now && event_loop.engine().closing() == 0 =>
             {
                 self.open.extend(network.sockets_of(self.id));
             }

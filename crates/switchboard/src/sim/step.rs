@@ -204,7 +204,7 @@ impl Sim {
         }
     }
 
-    fn failed(&self, host: Option<usize>, why: Why) -> Failed {
+    pub(super) fn failed(&self, host: Option<usize>, why: Why) -> Failed {
         let host = host.map(|place| self.hosts[place].name.clone());
         Failed { seed: self.seed, at: self.age(), host, why }
     }

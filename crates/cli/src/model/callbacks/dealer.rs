@@ -5,18 +5,21 @@
 //! signals come here, too. Each other loop has a thread, which is a helper of this loop's engine.
 
 use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
+use std::task::Poll;
 use std::time::Instant;
 
 use switchboard::EventLoop;
-use switchboard::engine::{Address, Close, Descriptor, Done, Failed, Op, Plan, Socket, Submitted, Ticket};
+use switchboard::engine::{Address, Close, Done, Failed, Op, Socket, Submitted, Ticket};
 use switchboard::event_loop::{Callback, Completion, Woken};
 
 use super::hall::{Hall, Shared};
+use super::handover::Handover;
 use super::post::{Home, Inbox, Letter, News, Parcel};
 use super::thread::work;
 use crate::serve::door::Door;
@@ -28,10 +31,12 @@ use crate::stop::{ALL, Signal};
 /// See the top of this file.
 pub(crate) struct Dealer {
     hall: Rc<Hall>,
-    door: RefCell<Door>,
+    door: RefCell<Door<Socket>>,
     listeners: Vec<Socket>,
     /// Of the listeners, while the door is open.
     watches: RefCell<Vec<Callback>>,
+    /// Whether it was, when that was last looked at.
+    is_open: Cell<bool>,
     news: Receiver<News>,
     others: RefCell<Vec<Inbox>>,
     turn: Cell<usize>,
@@ -48,14 +53,11 @@ impl Dealer {
     /// Begins to serve, once all threads can.
     pub(crate) fn open(
         event_loop: &EventLoop,
-        listeners: Vec<OwnedFd>,
+        listeners: Vec<Socket>,
         options: &Options,
         ready: impl FnOnce() + 'static,
-    ) -> io::Result<Rc<Self>> {
-        let door = Door::new(listeners, options.limit);
-        let adopt = |listener| Plan::Adopt(Descriptor::Foreign(Box::new(listener)));
-        let listeners = door.listeners().map(|listener| event_loop.engine().open(adopt(listener)));
-        let listeners = listeners.collect::<io::Result<_>>()?;
+    ) -> Rc<Self> {
+        let door = Door::of(listeners.clone(), options.limit);
         let this = Rc::new_cyclic(|this: &Weak<Self>| {
             let (sender, news) = channel();
             let (_, waker) = event_loop.on_wake(Rc::new(Reception(Weak::clone(this))));
@@ -65,6 +67,7 @@ impl Dealer {
                 door: RefCell::new(door),
                 listeners,
                 watches: RefCell::default(),
+                is_open: Cell::new(false),
                 news,
                 others: RefCell::default(),
                 turn: Cell::new(0),
@@ -89,22 +92,43 @@ impl Dealer {
             }
         }
         this.begin(event_loop);
-        Ok(this)
+        this
     }
 
     /// Serves, until a signal and to the end.
     pub(crate) fn run(&self, event_loop: &EventLoop) -> io::Result<End> {
         loop {
-            let has_failed = self.failure.borrow().is_some();
-            // Those of a thread that failed are in the books for ever.
-            let is_empty = has_failed || self.hall.shared.ledger().served() == 0;
-            if let Phase::AtOnce(signal) = self.hall.phase() {
-                return Ok(End::AtOnce(signal));
-            } else if is_empty && self.at_work.get() == 0 && self.hall.is_done(event_loop) {
-                let receipt = std::mem::take(&mut *self.hall.shared.ledger()).close();
-                return self.failure.take().map_or(Ok(End::Drained(receipt, None)), Err);
+            if let Some(end) = self.end(self.hall.is_done(event_loop)) {
+                return end;
             }
             event_loop.turn(None)?;
+        }
+    }
+
+    /// The same on a loop that somebody else runs, who also waits for the last connections to close.
+    pub(crate) async fn ended(&self) -> io::Result<End> {
+        poll_fn(|cx| match self.end(self.hall.is_empty()) {
+            Some(end) => Poll::Ready(end),
+            None => {
+                self.hall.wake_at_change(cx.waker());
+                Poll::Pending
+            }
+        })
+        .await
+    }
+
+    /// How it ended, if it has.
+    fn end(&self, is_done: bool) -> Option<io::Result<End>> {
+        let has_failed = self.failure.borrow().is_some();
+        // Those of a thread that failed are in the books for ever.
+        let is_empty = has_failed || self.hall.shared.ledger().served() == 0;
+        if let Phase::AtOnce(signal) = self.hall.phase() {
+            Some(Ok(End::AtOnce(signal)))
+        } else if is_empty && self.at_work.get() == 0 && is_done {
+            let receipt = std::mem::take(&mut *self.hall.shared.ledger()).close();
+            Some(self.failure.take().map_or(Ok(End::Drained(receipt, None)), Err))
+        } else {
+            None
         }
     }
 
@@ -122,9 +146,11 @@ impl Dealer {
 
     /// Admits whoever waits in the queue, as far as there is room, and then has itself called when it is worth it again.
     fn admit(self: &Rc<Self>, event_loop: &EventLoop) {
+        // What waits for a listener to be ready would be before us there.
+        self.unwatch(event_loop);
         for _ in 0..ACCEPTS_PER_TURN {
             match self.take(event_loop) {
-                Ok(Some((descriptor, peer))) => self.deal(event_loop, descriptor, peer),
+                Ok(Some((socket, peer))) => self.deal(event_loop, socket, peer),
                 Ok(None) => break,
                 Err(error) => return self.fail(event_loop, error),
             }
@@ -147,21 +173,21 @@ impl Dealer {
         }
     }
 
-    fn take(&self, event_loop: &EventLoop) -> io::Result<Option<(OwnedFd, Address)>> {
+    fn take(&self, event_loop: &EventLoop) -> io::Result<Option<(Socket, Address)>> {
         let (mut door, now) = (self.door.borrow_mut(), event_loop.now());
         let mut ledger = self.hall.shared.ledger();
-        let taken = match self.hall.phase() {
-            Phase::Serving => door.accept(&mut ledger, now)?,
-            Phase::Draining => door.empty(&mut ledger, now)?,
+        let accept = |listener: &Socket| accept(event_loop, *listener);
+        match self.hall.phase() {
+            Phase::Serving => door.accept_with(&mut ledger, now, accept),
+            Phase::Draining => door.empty_with(&mut ledger, now, accept),
             Phase::LastWords | Phase::Over | Phase::AtOnce(_) => {
                 door.close();
-                None
+                Ok(None)
             }
-        };
-        Ok(taken.map(|(socket, peer)| (socket.into(), peer)))
+        }
     }
 
-    fn deal(&self, event_loop: &EventLoop, descriptor: OwnedFd, peer: Address) {
+    fn deal(self: &Rc<Self>, event_loop: &EventLoop, socket: Socket, peer: Address) {
         let (others, turn) = (self.others.borrow(), self.turn.get());
         let count = others.len() + 1;
         self.turn.set((turn + 1) % count);
@@ -171,24 +197,29 @@ impl Dealer {
             _ => format!("{peer} was taken from the queue; loop {} of {count} has it", turn + 1),
         });
         match turn.checked_sub(1) {
-            None => self.hall.admit(event_loop, descriptor, peer),
-            Some(at) => others[at].post(Letter::Serve(Parcel::new(descriptor, peer, &self.hall.shared.home))),
+            None => self.hall.seat(event_loop, socket, peer),
+            Some(at) => {
+                drop(others);
+                Handover::begin(event_loop, self, at, (socket, peer));
+            }
         }
     }
 
     /// Watches the listeners, or no longer: whoever connects then waits in the queue.
     fn watch(self: &Rc<Self>, event_loop: &EventLoop, is_open: bool) {
-        let mut watches = self.watches.borrow_mut();
-        if is_open != watches.is_empty() {
-            return;
-        }
         if !is_open {
-            for watch in watches.drain(..) {
-                event_loop.cancel(watch);
-            }
+            self.unwatch(event_loop);
             let full =
                 || "nobody more can be served: whoever connects waits in the system's queue".to_owned();
-            return self.hall.rules().explain.tell(full);
+            if self.is_open.replace(false) {
+                self.hall.rules().explain.tell(full);
+            }
+            return;
+        }
+        self.is_open.set(true);
+        let mut watches = self.watches.borrow_mut();
+        if !watches.is_empty() {
+            return;
         }
         watches.extend(self.listeners.iter().map(|listener| {
             let dealer = Rc::clone(self);
@@ -196,12 +227,16 @@ impl Dealer {
         }));
     }
 
-    /// Nobody comes any more.
-    fn close(&self, event_loop: &EventLoop) {
-        self.door.borrow_mut().close();
+    fn unwatch(&self, event_loop: &EventLoop) {
         for watch in self.watches.take() {
             event_loop.cancel(watch);
         }
+    }
+
+    /// Nobody comes any more.
+    fn close(&self, event_loop: &EventLoop) {
+        self.door.borrow_mut().close();
+        self.unwatch(event_loop);
         self.listeners.iter().for_each(|listener| event_loop.engine().close(*listener, Close::Now));
         self.others.take();
         self.hall.close();
@@ -221,6 +256,28 @@ impl Dealer {
         // By then their reading has ended, and nobody is admitted any more.
         event_loop.at(now + self.hall.rules().grace, move |event_loop| dealer.admit(event_loop));
         self.admit(event_loop);
+    }
+
+    /// Who was accepted here goes to another loop; or stays, if that is gone.
+    pub(crate) fn hand_over(
+        &self,
+        event_loop: &EventLoop,
+        at: usize,
+        (descriptor, peer): (OwnedFd, Address),
+    ) {
+        let others = self.others.borrow();
+        match others.get(at) {
+            Some(other) => other.post(Letter::Serve(Parcel::new(descriptor, peer, &self.hall.shared.home))),
+            None => {
+                drop(others);
+                self.hall.admit(event_loop, descriptor, peer);
+            }
+        }
+    }
+
+    /// Who was accepted here cannot be had.
+    pub(crate) fn lose(&self, event_loop: &EventLoop, peer: &Address, error: &io::Error) {
+        self.hall.turn_away(peer, error, event_loop.now());
     }
 
     /// It cannot go on: an end as at a signal, and the reason is told.
@@ -249,6 +306,20 @@ impl Dealer {
 impl Completion for Dealer {
     fn complete(self: Rc<Self>, event_loop: &EventLoop, _: Ticket, outcome: Result<Done, Failed>) {
         self.thread_ended(event_loop, outcome);
+    }
+}
+
+/// Takes who is next in the queue of a listener.
+fn accept(event_loop: &EventLoop, listener: Socket) -> io::Result<(Socket, Address)> {
+    let submitted = event_loop.engine().submit(Op::Accept { socket: listener, wait: false });
+    match submitted {
+        Submitted::Done(Ok(Done::Accepted { socket, peer })) => Ok((socket, peer)),
+        Submitted::Done(Ok(other)) => unreachable!("an accept was answered with {other:?}"),
+        Submitted::Done(Err(failed)) => Err(failed.error),
+        Submitted::Pending(ticket) => {
+            event_loop.withdraw(ticket);
+            Err(io::ErrorKind::WouldBlock.into())
+        }
     }
 }
 

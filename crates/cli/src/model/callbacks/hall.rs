@@ -9,10 +9,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use switchboard::EventLoop;
-use switchboard::engine::{Address, Descriptor, Plan, Setting};
+use switchboard::engine::{Address, Descriptor, Plan, Setting, Socket};
 use switchboard::server::Why;
 
 use super::guest::Guest;
@@ -51,6 +52,8 @@ pub(crate) struct Hall {
     phase: Cell<Phase>,
     /// Nobody comes any more.
     is_closed: Cell<bool>,
+    /// Of whoever waits for its end.
+    waiting: RefCell<Option<Waker>>,
 }
 
 impl Hall {
@@ -63,6 +66,7 @@ impl Hall {
             drain: RefCell::new(drain),
             phase: Cell::new(Phase::Serving),
             is_closed: Cell::new(false),
+            waiting: RefCell::default(),
         })
     }
 
@@ -74,18 +78,25 @@ impl Hall {
         self.phase.get()
     }
 
-    /// Serves somebody, who is in the ledger already.
+    /// Serves somebody from elsewhere, who is in the ledger already.
     pub(crate) fn admit(self: &Rc<Self>, event_loop: &EventLoop, descriptor: OwnedFd, peer: Address) {
         let plan = Plan::Adopt(Descriptor::Owned(descriptor));
         let opened = event_loop.engine().open(plan);
-        let socket = match opened {
-            Ok(socket) => socket,
-            Err(error) => {
-                let now = event_loop.now();
-                let visit = Visit { peer: &peer, since: now, received: 0, sent: 0 };
-                return self.shared.went(&visit, &Gone::Failed(reason(&error)), now);
-            }
-        };
+        match opened {
+            Ok(socket) => self.seat(event_loop, socket, peer),
+            Err(error) => self.turn_away(&peer, &error, event_loop.now()),
+        }
+    }
+
+    /// Somebody who is in the ledger cannot be served.
+    pub(crate) fn turn_away(&self, peer: &Address, error: &io::Error, now: Instant) {
+        let visit = Visit { peer, since: now, received: 0, sent: 0 };
+        self.shared.went(&visit, &Gone::Failed(reason(error)), now);
+        self.change();
+    }
+
+    /// Serves somebody whose socket this loop's engine has, and who is in the ledger already.
+    pub(crate) fn seat(self: &Rc<Self>, event_loop: &EventLoop, socket: Socket, peer: Address) {
         if let Address::Ip(_) = peer {
             // Pieces are sent when they come: a typist waits for each. Where it cannot be set, it is only slower.
             event_loop.engine().set(socket, Setting::NoDelay(true)).ok();
@@ -101,6 +112,7 @@ impl Hall {
     pub(crate) fn dismiss(&self, number: u64, visit: &Visit<'_>, gone: &Gone, now: Instant) {
         self.guests.borrow_mut().remove(&number);
         self.shared.went(visit, gone, now);
+        self.change();
     }
 
     /// Does this to the drain, and what follows from it.
@@ -112,16 +124,26 @@ impl Hall {
     /// Nobody comes any more.
     pub(crate) fn close(&self) {
         self.is_closed.set(true);
+        self.change();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
         self.is_closed.get()
     }
 
-    /// Whether nobody is here, and nobody will be. Who was just here is still taken leave of, but not for ever.
+    /// Whether nobody is here, and nobody will be.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.is_closed.get() && self.guests.borrow().is_empty()
+    }
+
+    /// Has this woken when that may have changed, or the phase.
+    pub(crate) fn wake_at_change(&self, waker: &Waker) {
+        self.waiting.replace(Some(waker.clone()));
+    }
+
+    /// The same, and nothing is left to do for it. Who was just here is still taken leave of, but not for ever.
     pub(crate) fn is_done(&self, event_loop: &EventLoop) -> bool {
-        let is_empty = self.is_closed.get() && self.guests.borrow().is_empty();
-        is_empty && (self.phase.get() == Phase::Over || event_loop.engine().closing() == 0)
+        self.is_empty() && (self.phase.get() == Phase::Over || event_loop.engine().closing() == 0)
     }
 
     /// Runs its loop until then.
@@ -140,11 +162,18 @@ impl Hall {
             for guest in guests {
                 self.bring_to_phase(event_loop, &guest);
             }
+            self.change();
         }
         let next = self.drain.borrow().next(now);
         if let Some(next) = next {
             let hall = Rc::clone(self);
             event_loop.at(next, move |event_loop| hall.look_at_the_clock(event_loop));
+        }
+    }
+
+    fn change(&self) {
+        if let Some(waker) = self.waiting.take() {
+            waker.wake();
         }
     }
 
