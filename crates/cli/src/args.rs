@@ -6,6 +6,7 @@
 mod connect;
 mod faults;
 mod serve;
+mod simulate;
 
 use std::io;
 use std::process::ExitCode;
@@ -13,10 +14,11 @@ use std::time::Duration;
 
 use self::connect::LowConnect;
 use self::serve::LowServe;
+use self::simulate::LowSimulate;
 use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{connect as client, serve as server};
+use crate::{connect as client, serve as server, simulate as network};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -37,6 +39,13 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To simulate.
+    Simulate {
+        /// How.
+        options: Box<network::options::Options>,
+        /// As of `Serve`.
+        verbosity: u8,
+    },
     /// Nothing more: it was a question, such as `--help`, and has been answered.
     Answered(ExitCode),
 }
@@ -46,6 +55,7 @@ pub(crate) fn read() -> Result<Command, Error> {
     match Low::try_parse() {
         Ok(Low { command: LowCommand::Serve(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
         Err(error) => answer(&error),
     }
 }
@@ -62,6 +72,7 @@ struct Low {
 enum LowCommand {
     Serve(Box<LowServe>),
     Connect(LowConnect),
+    Simulate(Box<LowSimulate>),
 }
 
 fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {
@@ -115,5 +126,6 @@ Examples:
   switchboard serve                         # echo on 127.0.0.1:8000
   switchboard connect 127.0.0.1 8000        # in another terminal: what you type comes back
   telnet 127.0.0.1 8000                     # so it does here
+  switchboard simulate --service line       # the server and its clients in a network where much goes wrong
 
-`switchboard serve --help` and `switchboard connect --help` tell all about them.";
+`switchboard serve --help`, `connect --help` and `simulate --help` tell all about them.";

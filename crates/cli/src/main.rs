@@ -1,7 +1,7 @@
-//! The command `switchboard`: serves and connects, on non-blocking sockets.
+//! The command `switchboard`: serves, connects and simulates, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`, `connect`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
+//! the subcommand runs (`serve`, `connect`, `simulate`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
 //! and an exit code.
 #![forbid(unsafe_code)]
 
@@ -20,6 +20,7 @@ mod quantity;
 mod serve;
 mod service;
 mod session;
+mod simulate;
 mod stop;
 
 use std::process::ExitCode;
@@ -40,6 +41,10 @@ fn run() -> Result<ExitCode, Error> {
         Command::Connect { options, verbosity } => {
             log::start(verbosity);
             connect::run(options)
+        }
+        Command::Simulate { options, verbosity } => {
+            log::start(verbosity);
+            simulate::run(*options)
         }
         Command::Answered(code) => Ok(code),
     }

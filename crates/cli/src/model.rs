@@ -28,6 +28,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 pub(crate) use processes::serve_one;
+use switchboard::engine::Listen;
 use switchboard::net::Listener;
 use switchboard::{Address, EventLoop};
 
@@ -72,6 +73,31 @@ pub(crate) fn serve(event_loop: EventLoop, options: &Options, report: Report) ->
         (Model::Callbacks | Model::Tasks, _) => unreachable!("it is served above"),
     });
     served.map_err(|error| Error::cannot_go_on(&error))
+}
+
+/// A server on the loop of whoever has it: of a model whose sockets are all its engine's, so that it can be simulated.
+pub(crate) enum Here {
+    Tasks(Listener),
+}
+
+impl Here {
+    /// Listens.
+    pub(crate) fn listen(model: Model, listen: Listen) -> io::Result<Self> {
+        match model {
+            Model::Tasks => Ok(Self::Tasks(Listener::open(listen)?)),
+            _ => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                format!("the model {} has sockets that are no engine's", model.name()),
+            )),
+        }
+    }
+
+    /// Serves, until a signal.
+    pub(crate) async fn serve(self, options: &Options, ready: impl FnOnce() + 'static) -> Result<End, Error> {
+        match self {
+            Self::Tasks(listener) => tasks::serve(vec![listener], options, ready).await,
+        }
+    }
 }
 
 fn serve_datagrams(event_loop: &EventLoop, options: &Options, report: Report) -> Result<End, Error> {

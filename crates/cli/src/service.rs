@@ -14,6 +14,7 @@ mod time;
 mod upper;
 
 use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::choice::shown;
 use crate::error::Error;
@@ -30,6 +31,16 @@ pub(crate) enum Service {
     Daytime,
     Time,
     Boom,
+}
+
+/// What the services say that are asked for the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum TimeOfDay {
+    /// What the system has.
+    #[default]
+    Now,
+    /// Always this, in seconds since 1970: where a run is to be the same each time.
+    Fixed(u64),
 }
 
 /// One client's conversation with a service. What is to be said is appended to `say`.
@@ -92,8 +103,8 @@ impl Service {
         }
     }
 
-    /// Begins a conversation.
-    pub(crate) fn converse(self) -> Box<dyn Conversation> {
+    /// Begins a conversation, at this time of day.
+    pub(crate) fn converse(self, time: TimeOfDay) -> Box<dyn Conversation> {
         match self {
             Self::Echo => Box::new(echo::Echo),
             Self::Upper => Box::<upper::Upper>::default(),
@@ -101,8 +112,8 @@ impl Service {
             Self::Hello => Box::new(hello::Hello),
             Self::Discard => Box::new(discard::Discard),
             Self::Chargen => Box::<chargen::Chargen>::default(),
-            Self::Daytime => Box::new(daytime::Daytime),
-            Self::Time => Box::new(time::Time),
+            Self::Daytime => Box::new(daytime::Daytime(time)),
+            Self::Time => Box::new(time::Time(time)),
             Self::Boom => Box::<boom::Boom>::default(),
         }
     }
@@ -119,7 +130,7 @@ impl Service {
 
     /// The answer to a datagram, which is a conversation of its own; to an empty one, too.
     pub(crate) fn answer(self, datagram: &[u8]) -> Option<Vec<u8>> {
-        let mut conversation = self.converse();
+        let mut conversation = self.converse(TimeOfDay::Now);
         let mut say = Vec::new();
         if conversation.open(&mut say) == Then::GoOn && conversation.hear(datagram, &mut say) == Then::GoOn {
             conversation.hear_end(&mut say);
@@ -128,6 +139,16 @@ impl Service {
             chargen::fill_datagram(&mut say);
         }
         self.answers().then_some(say)
+    }
+}
+
+impl TimeOfDay {
+    #[expect(clippy::disallowed_methods, reason = "the time of day is what is asked for")]
+    fn read(self) -> SystemTime {
+        match self {
+            Self::Now => SystemTime::now(),
+            Self::Fixed(seconds) => UNIX_EPOCH + Duration::from_secs(seconds),
+        }
     }
 }
 

@@ -5,11 +5,15 @@
 //! how". What must stay true: what waits to be sent is bounded (past the bound nothing is heard), keeps its order, and is
 //! forgotten byte by byte as it was sent, never before.
 
+mod gauge;
+
 use std::collections::VecDeque;
 use std::time::Instant;
 
+pub(crate) use gauge::Gauge;
+
 use crate::faults::{Cut, Faults, Pace};
-use crate::service::{Conversation, Service, Then};
+use crate::service::{Conversation, Service, Then, TimeOfDay};
 
 /// What every session of a server begins with.
 #[derive(Debug, Clone)]
@@ -18,6 +22,9 @@ pub(crate) struct Opening {
     pub(crate) faults: Faults,
     /// Said first, whatever the service.
     pub(crate) greeting: Vec<u8>,
+    pub(crate) time: TimeOfDay,
+    /// Shows how much waits, to whoever wants to know.
+    pub(crate) gauge: Option<Gauge>,
 }
 
 /// See the top of this file.
@@ -35,6 +42,7 @@ pub(crate) struct Session {
     cut: Option<Cut>,
     never_read: bool,
     answers: bool,
+    gauge: Option<Gauge>,
     received: u64,
     sent: u64,
 }
@@ -62,9 +70,9 @@ pub(crate) enum End {
 impl Opening {
     /// Somebody has come.
     pub(crate) fn begin(&self, now: Instant) -> Session {
-        let Self { service, faults, greeting } = self;
+        let Self { service, faults, greeting, time, gauge } = self;
         let mut session = Session {
-            conversation: service.converse(),
+            conversation: service.converse(*time),
             messages: VecDeque::new(),
             waiting: 0,
             then: Then::GoOn,
@@ -73,6 +81,7 @@ impl Opening {
             cut: faults.cut,
             never_read: faults.never_read,
             answers: service.answers(),
+            gauge: gauge.clone(),
             received: 0,
             sent: 0,
         };
@@ -183,6 +192,9 @@ impl Session {
     fn say(&mut self, bytes: Vec<u8>, now: Instant) {
         if !bytes.is_empty() {
             self.waiting += bytes.len();
+            if let Some(gauge) = &self.gauge {
+                gauge.rose_to(self.waiting);
+            }
             let due = self.pace.as_mut().filter(|pace| pace.is_late()).map(|pace| pace.due(now));
             self.messages.push_back(Message { bytes, gone: 0, due });
         }

@@ -26,6 +26,7 @@ on_every_engine!(
     when_stdin_ends_the_peer_is_told_and_what_it_still_sends_is_printed,
     when_the_peer_ends_first_a_file_is_still_sent_to_its_end,
     when_the_peer_ends_first_what_a_pipe_holds_is_sent_and_a_silent_pipe_is_not_waited_for,
+    when_the_peer_ends_first_and_the_connection_is_kept_a_silent_pipe_is_waited_for,
     a_peer_that_reads_slowly_gets_everything_in_bounded_memory,
     a_stdout_that_nobody_reads_stops_the_peer_and_nothing_is_lost,
     inherited_descriptors_stay_as_they_are,
@@ -103,8 +104,10 @@ fn when_the_peer_ends_first_what_a_pipe_holds_is_sent_and_a_silent_pipe_is_not_w
     let ended = client.end();
     assert!(begun.elapsed() < Duration::from_secs(8), "took {:?}", begun.elapsed());
     assert_eq!((ended.code, &ended.stdout[..], ended.stderr.as_str()), (Some(0), &b"bye"[..], ""));
-    drop(stdin);
+}
 
+fn when_the_peer_ends_first_and_the_connection_is_kept_a_silent_pipe_is_waited_for(engine: &str) {
+    let peer = Peer::new();
     let mut client = Client::start(&[&peer.address, "--engine", engine, "--keep-open"]);
     let mut stdin = client.stdin();
     let stream = peer.accept();

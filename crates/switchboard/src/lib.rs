@@ -37,10 +37,12 @@
 //! * [`event_loop`]: callbacks, timers, signals, and connections that call back;
 //! * [`task`]: futures, with no `Send` asked of them, and no failure of theirs lost;
 //! * [`net`]: the sockets of `std::net`, for tasks;
-//! * [`server`]: many connections at once, and how to end well.
+//! * [`server`]: many connections at once, and how to end well;
+//! * [`sim`]: whole networks in one thread, under one clock and one seed;
+//! * [`testing`]: the same test on every mechanism and in simulated networks.
 //!
 //! Each layer works without those above it, and nothing imports a layer above its own. What a program uses most is
-//! here at the root: [`main`] or [`run`], [`spawn`], [`scope`], [`sleep`], [`timeout`].
+//! here at the root: [`main`] or [`run`], [`spawn`], [`scope`], [`sleep`], [`timeout`], and [`test`](macro@test).
 //!
 //! There are no channels, locks or `select!` here: those of the ecosystem need nothing but a waker, so that
 //! `async-channel` and `futures-lite`, for two, do what they do anywhere, also between threads.
@@ -52,6 +54,7 @@ pub mod net;
 pub mod server;
 pub mod sim;
 pub mod task;
+pub mod testing;
 
 pub use engine::{Address, Engine, Mechanism};
 pub use event_loop::{EventLoop, Handle};
@@ -59,6 +62,7 @@ pub use task::{
     Interval, Outcome, Scope, Sleep, Task, TimedOut, interrupt, interval, main, run, scope, signal, sleep,
     sleep_until, spawn, spawn_blocking, spawn_named, timeout, yield_now,
 };
+pub use testing::test;
 
 /// What the README shows must compile. It is not in the package of this crate, but only `cargo test` in the repository
 /// ever looks for it.

@@ -190,9 +190,15 @@ impl Sim {
         self.network.now()
     }
 
+    /// How often what went wrong on purpose so far. It counts along: programs may have it, too.
+    #[must_use]
+    pub fn injected(&self) -> Injected {
+        self.network.injected()
+    }
+
     /// How old the network is, by its clock.
     #[must_use]
-    pub fn elapsed(&self) -> Duration {
+    pub fn age(&self) -> Duration {
         self.network.age()
     }
 
@@ -248,9 +254,6 @@ impl Sim {
 
 impl std::fmt::Debug for Sim {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sim")
-            .field("seed", &self.seed)
-            .field("elapsed", &self.elapsed())
-            .finish_non_exhaustive()
+        f.debug_struct("Sim").field("seed", &self.seed).field("elapsed", &self.age()).finish_non_exhaustive()
     }
 }

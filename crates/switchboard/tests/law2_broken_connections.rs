@@ -172,7 +172,7 @@ fn b8_bytes_and_end_in_one_go_give_all_bytes_then_the_end(rig: &mut Rig) {
             got.extend(part);
         }
         assert_eq!(got, text);
-        assert_eq!(rig.recv(server, 7), b"");
+        rig.hear(server, 7, b"");
         assert_eq!(rig.try_recv(server, &mut [0; 7]).unwrap(), 0);
     }
 }
@@ -250,7 +250,7 @@ fn e7_a_unix_listener_with_a_full_queue_is_said_to_be_busy(rig: &mut Rig) {
     let mut connected = 0;
     let error = loop {
         let client = rig.open(Plan::Stream { like: address.clone() }).unwrap();
-        match rig.swiftly("connect", |rig| rig.at_once(Op::Connect { socket: client, to: address.clone() })) {
+        match rig.swiftly("connect", |rig| rig.run(Op::Connect { socket: client, to: address.clone() })) {
             Ok(_) => connected += 1,
             Err(failed) => break failed.error,
         }

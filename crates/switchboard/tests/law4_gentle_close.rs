@@ -47,7 +47,7 @@ fn e8_a_reply_survives_input_nobody_read(rig: &mut Rig) {
 fn e8_a_reply_survives_a_read_side_that_was_shut(rig: &mut Rig) {
     let (client, server) = rig.pair();
     rig.shut(server, Shutdown::Read);
-    assert_eq!(rig.recv(server, 10), b"");
+    rig.hear(server, 10, b"");
     let request = rig.submit(send(client, &[1; 50_000]));
     let reply = pattern(0, 1 << 20);
     let pending = rig.submit(send(server, &reply));
@@ -123,7 +123,7 @@ fn a_gentle_close_is_bounded_by_time(rig: &mut Rig) {
     let closed = rig.clock();
     rig.close(server, Close::Gently { bytes: 1 << 20, time });
     assert!(rig.due().is_some_and(|due| due >= closed + time));
-    assert_eq!(rig.recv(client, 10), b"");
+    rig.hear(client, 10, b"");
     assert!(rig.closing() == 1 || rig.clock() >= closed + time, "given up before its time");
     rig.until("the close is over", |rig| rig.closing() == 0);
     assert!(rig.clock() >= closed + time);
@@ -134,7 +134,7 @@ fn a_gentle_close_ends_when_the_peer_does(rig: &mut Rig) {
     let (client, server) = rig.pair();
     rig.send(client, b"unread");
     rig.close(server, Close::Gently { bytes: 1 << 20, time: rig::GUARD * 2 });
-    assert_eq!(rig.recv(client, 10), b"");
+    rig.hear(client, 10, b"");
     rig.send(client, b"more");
     rig.shut(client, Shutdown::Write);
     rig.until("the close is over", |rig| rig.closing() == 0);
@@ -171,10 +171,10 @@ fn e16_a_port_can_be_listened_on_again_at_once(rig: &mut Rig) {
         assert_error(rig.finish_once(waits), std::io::ErrorKind::ConnectionAborted);
         listener = rig.open(Plan::Listen(Listen::at(address.clone()))).unwrap();
         rig.send(client, b"old ones go on");
-        assert_eq!(rig.recv(server, 100), b"old ones go on");
+        rig.hear(server, 100, b"old ones go on");
         // The server closes first, so that it is its side that stays in TIME_WAIT.
         rig.close(server, Close::Now);
-        assert_eq!(rig.recv(client, 1), b"");
+        rig.hear(client, 1, b"");
         rig.close(client, Close::Now);
     }
     rig.client_of(&address);
@@ -184,11 +184,11 @@ fn e16_a_port_can_be_listened_on_again_at_once(rig: &mut Rig) {
 fn shutting_down_ends_one_direction_only(rig: &mut Rig) {
     let (client, server) = rig.pair();
     rig.shut(client, Shutdown::Write);
-    assert_eq!(rig.recv(server, 10), b"");
+    rig.hear(server, 10, b"");
     rig.send(server, b"still heard");
-    assert_eq!(rig.recv(client, 100), b"still heard");
+    rig.hear(client, 100, b"still heard");
     rig.close(server, Close::GENTLY);
-    assert_eq!(rig.recv(client, 10), b"");
+    rig.hear(client, 10, b"");
     rig.until("the close is over", |rig| rig.closing() == 0);
     assert!(matches!(rig.run(Op::Shutdown { socket: client, how: Shutdown::Both }), Ok(Done::Shutdown)));
 }

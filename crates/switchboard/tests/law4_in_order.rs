@@ -73,12 +73,12 @@ fn lanes_of_one_socket_do_not_wait_for_each_other(rig: &mut Rig) {
     let (client, server) = rig.pair();
     let waits = rig.pending(recv(client, 100));
     rig.send(client, b"out");
-    assert_eq!(rig.recv(server, 100), b"out");
+    rig.hear(server, 100, b"out");
     rig.make_small(client);
     rig.fill(client);
     let full = rig.pending(send(client, &[1; 1 << 20]));
-    rig.send(server, b"in");
-    assert_eq!(bytes(rig.finish(waits)), b"in");
+    rig.send(server, b"i");
+    assert_eq!(bytes(rig.finish(waits)), b"i");
     assert!(!rig.was_told(full));
 }
 
@@ -155,6 +155,9 @@ fn nothing_overtakes_a_send_that_waits(rig: &mut Rig) {
 }
 
 fn nothing_overtakes_a_receive_that_waits(rig: &mut Rig) {
+    if !rig.receives_whole() {
+        return;
+    }
     let (client, server) = rig.pair();
     let first = rig.pending(recv(server, 3));
     rig.send(client, b"abcdef");
@@ -171,6 +174,9 @@ fn nothing_overtakes_a_receive_that_waits(rig: &mut Rig) {
 
 /// Finished, it may yet be cancelled, and then its bytes come before all that follow.
 fn nothing_overtakes_a_receive_that_was_not_taken(rig: &mut Rig) {
+    if !rig.receives_whole() {
+        return;
+    }
     let (client, server) = rig.pair();
     let first = rig.pending(recv(server, 3));
     rig.send(client, b"abcdef");
@@ -180,11 +186,14 @@ fn nothing_overtakes_a_receive_that_was_not_taken(rig: &mut Rig) {
     let second = rig.pending(recv(server, 3));
     rig.give_up(first);
     assert_eq!(bytes(rig.finish(second)), b"abc");
-    assert_eq!(rig.recv(server, 8), b"def");
+    rig.hear(server, 8, b"def");
 }
 
 /// Within one pass: that a socket was emptied is found out, not guessed.
 fn what_has_arrived_can_be_tried_for_in_pieces_and_so_can_the_end(rig: &mut Rig) {
+    if !rig.receives_whole() {
+        return;
+    }
     let (client, server) = rig.pair();
     rig.send(client, b"in pieces");
     rig.shut(client, Shutdown::Write);
@@ -197,7 +206,7 @@ fn what_has_arrived_can_be_tried_for_in_pieces_and_so_can_the_end(rig: &mut Rig)
     }
     rig.until_seen("the end", |rig| rig.try_recv(server, &mut piece).is_ok_and(|count| count == 0));
     assert_eq!(rig.try_recv(server, &mut piece).unwrap(), 0);
-    assert_eq!(rig.recv(server, 1), b"");
+    rig.hear(server, 1, b"");
     assert_eq!(rig.try_recv(server, &mut piece).unwrap(), 0);
 }
 
@@ -233,6 +242,9 @@ fn a_shutdown_of_the_read_side_takes_effect_at_once(rig: &mut Rig) {
 }
 
 fn what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end(rig: &mut Rig) {
+    if !rig.receives_whole() {
+        return;
+    }
     for cancelled in [false, true] {
         let (client, server) = rig.pair();
         if cancelled {
@@ -250,7 +262,7 @@ fn what_had_arrived_when_the_read_side_was_shut_is_received_before_the_end(rig: 
         let mut first = [0; 7];
         assert_eq!(rig.try_recv(server, &mut first).unwrap(), 7);
         assert_eq!(bytes(rig.run(Op::Recv { socket: server, max: 5, peek: true })), text[7..12]);
-        assert_eq!(rig.recv(server, 5), text[7..12]);
+        rig.hear(server, 5, &text[7..12]);
         let rest = rig.recv_to_end(server);
         assert!(rest == text[12..], "{} bytes of {}", rest.len(), text.len() - 12);
         assert_eq!(rig.try_recv(server, &mut first).unwrap(), 0);
@@ -268,7 +280,7 @@ fn what_comes_after_the_read_side_was_shut_is_kept_for_nobody(rig: &mut Rig) {
     rig.until_seen("it arrives", |rig| unsent(rig, client) == 0);
     rig.glance();
     assert_eq!(rig.pool().lent(), 0);
-    assert_eq!(rig.recv(server, 10), b"");
+    rig.hear(server, 10, b"");
 }
 
 /// How many bytes a stream has sent that have not arrived at the other end.
@@ -292,7 +304,7 @@ fn a_release_comes_after_the_sends_before_it(rig: &mut Rig) {
     let descriptor = released(rig.finish_once(release));
     let client = rig.open(Plan::Adopt(descriptor)).unwrap();
     rig.send(client, b"and on");
-    assert_eq!(rig.recv(server, 10), b"and on");
+    rig.hear(server, 10, b"and on");
 }
 
 /// A socket that is known to be full is no reason to wait: nothing was submitted to be sent.
@@ -312,14 +324,14 @@ fn readiness_takes_its_turn(rig: &mut Rig) {
     let (client, server) = rig.pair();
     let first = rig.pending(recv(server, 100));
     let looks = rig.pending(ready(server, Direction::Read));
-    rig.send(client, b"one");
-    assert_eq!(bytes(rig.finish(first)), b"one");
+    rig.send(client, b"1");
+    assert_eq!(bytes(rig.finish(first)), b"1");
     // What the first took is nothing to be ready for.
     rig.glance();
     assert!(!rig.was_told(looks));
-    rig.send(client, b"two");
+    rig.send(client, b"2");
     assert!(matches!(rig.finish(looks), Ok(Done::Ready)));
-    assert_eq!(rig.recv(server, 100), b"two");
+    rig.hear(server, 100, b"2");
 }
 
 fn a_failed_send_fails_those_behind_it(rig: &mut Rig) {

@@ -5,7 +5,7 @@ mod rig;
 use std::time::{Duration, Instant};
 
 use rig::{Rig, on_every_engine, on_every_kernel, real_now, recv, send};
-use switchboard::engine::{Close, Lease, Op};
+use switchboard::engine::{Close, Fault, Lease, Op};
 
 on_every_engine! {
     d1_a_wait_for_less_than_a_millisecond_is_not_early,
@@ -39,12 +39,12 @@ mod in_memory {
         let start = rig.clock();
         for hours in 1..=100 {
             let until = start + Duration::from_secs(3600) * hours;
-            rig.turn(Some(until));
+            rig.sleep(until);
             assert_eq!(rig.clock(), until);
             assert_eq!(rig.now(), until);
         }
         let centuries = start + Duration::from_secs(100 * 365 * 86_400);
-        rig.turn(Some(centuries));
+        rig.sleep(centuries);
         assert_eq!(rig.clock(), centuries);
         assert!(real.elapsed() < rig::GUARD);
     }
@@ -58,7 +58,7 @@ fn d1_a_wait_for_less_than_a_millisecond_is_not_early(rig: &mut Rig) {
     let micros = [1, 10, 333, 900, 999, 1000, 1001, 1900, 2500];
     for time in micros.map(Duration::from_micros).into_iter().cycle().take(90) {
         let until = rig.clock() + time;
-        let told = rig.turn(Some(until));
+        let told = rig.sleep(until);
         let woke = rig.clock();
         assert!(told.is_empty());
         assert!(woke >= until, "{:?} early for {time:?}", until - woke);
@@ -103,7 +103,7 @@ fn a_wait_is_not_cut_short_by_what_is_not_finished(rig: &mut Rig) {
         waits += 1;
     }
     assert!(waits < 5, "{waits} waits for 20 ms");
-    assert_eq!(rig.recv(server, 100), b"for nobody");
+    rig.hear(server, 100, b"for nobody");
 }
 
 fn now_stands_still_between_waits(rig: &mut Rig) {
@@ -180,6 +180,9 @@ fn d3_a_wait_for_centuries_neither_panics_nor_returns(rig: &mut Rig) {
             bell.ring();
         });
         rig.turn(Some(until));
+        if rig::may_happen(Fault::Spurious) && start.elapsed() < Duration::from_millis(5) {
+            rig.turn(Some(until));
+        }
         assert!(start.elapsed() >= Duration::from_millis(5), "it did not sleep for {time:?}");
         ringer.join().unwrap();
     }

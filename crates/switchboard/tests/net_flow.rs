@@ -51,7 +51,10 @@ fn f2_a_peer_that_never_reads_costs_one_lease_however_often_a_send_is_given_up(n
         let size = event_loop.engine().pool().size();
         drop(near);
         let bytes = received(&mut far).await.len();
-        assert!(bytes == sent * size || bytes == (sent + 1) * size, "{bytes} of {sent} × {size}");
+        // Where a send may be short though there is room, one that was begun ends later, and another begins.
+        let begun = if network.receives_whole() { 1 } else { given_up };
+        assert!(bytes % size == 0, "{bytes} of {sent} × {size}");
+        assert!((sent..=sent + begun).contains(&(bytes / size)), "{bytes} of {sent} × {size}");
     });
 }
 
@@ -126,6 +129,9 @@ fn all_ways_to_receive_stay_in_order(network: &Network) {
 }
 
 fn a_receive_behind_a_poll_that_was_left_pending_gets_the_bytes(network: &Network) {
+    if !network.receives_whole() {
+        return;
+    }
     network.block_on(async {
         let (mut near, mut far) = pair().await;
         for way in 0..3 {
@@ -143,6 +149,9 @@ fn a_receive_behind_a_poll_that_was_left_pending_gets_the_bytes(network: &Networ
 }
 
 fn no_more_is_received_at_once_than_was_asked_for_and_the_rest_comes_next(network: &Network) {
+    if !network.receives_whole() {
+        return;
+    }
     network.block_on(async {
         let (mut near, mut far) = pair().await;
         // From the system, and from what is held already because somebody looked at it.

@@ -1,10 +1,12 @@
 //! Lines: cut alike however the bytes are chunked, bounded, and in linear time.
 #![allow(clippy::disallowed_methods, reason = "the rest of the network module uses the real clock")]
 
+mod cutting;
 mod network;
 
 use std::io;
 
+use cutting::{cut, model};
 use network::streams::pair;
 use network::{Network, on_every_engine};
 use proptest::prelude::*;
@@ -16,45 +18,6 @@ on_every_engine! {
     lines_hold_no_buffer_while_they_wait,
     what_follows_the_lines_is_handed_over,
     the_last_line_is_said_to_be_cut,
-}
-
-/// Lines and whether each is whole, and whether all kept the limit.
-type Cut = (Vec<(Vec<u8>, bool)>, Result<(), LineTooLong>);
-
-/// The lines of some chunks, and whether the limit was kept.
-fn cut(limit: usize, chunks: &[&[u8]]) -> Cut {
-    let (mut lines, mut found) = (Lines::new(limit), Vec::new());
-    let chunks = chunks.iter().filter(|chunk| !chunk.is_empty());
-    for chunk in chunks.copied().chain([&[][..]]) {
-        lines.feed(chunk);
-        loop {
-            match lines.cut() {
-                Ok(Some(line)) => found.push((line.bytes.to_vec(), line.is_whole)),
-                Ok(None) => break,
-                Err(error) => {
-                    assert_eq!(lines.cut(), Err(error));
-                    return (found, Err(error));
-                }
-            }
-        }
-    }
-    (found, Ok(()))
-}
-
-/// What lines are, said without a thought of chunks or speed.
-fn model(limit: usize, bytes: &[u8]) -> Cut {
-    let mut found = Vec::new();
-    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
-        let (line, is_whole) = match line.strip_suffix(b"\n") {
-            Some(line) => (line.strip_suffix(b"\r").unwrap_or(line), true),
-            None => (line, false),
-        };
-        if line.len() > limit {
-            return (found, Err(LineTooLong { limit }));
-        }
-        found.push((line.to_vec(), is_whole));
-    }
-    (found, Ok(()))
 }
 
 proptest! {

@@ -6,8 +6,8 @@ mod service;
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use network::Network;
@@ -33,6 +33,12 @@ on_real_engines! {
     e8_a_greeting_arrives_whole_during_the_drain,
     a_drain_under_load_loses_no_byte_that_a_handler_received,
     c11_a_flood_leaves_others_their_turn,
+}
+
+/// One test at a time: each fills the machine alone, and says how long something may take then.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Sends 100 KB that nobody reads, and receives to the end: the greeting, or what came instead.
@@ -76,6 +82,7 @@ fn be_greeted_by_many(
 }
 
 fn e8_a_greeting_arrives_whole_although_the_client_sent_what_nobody_read(network: &Network) {
+    let _alone = alone();
     let greeting = Arc::new(pattern(7, 1 << 20));
     let begun = real_now();
     let receipt = tell(network, async {
@@ -100,6 +107,7 @@ fn e8_a_greeting_arrives_whole_although_the_client_sent_what_nobody_read(network
 }
 
 fn e8_a_greeting_arrives_whole_during_the_drain(network: &Network) {
+    let _alone = alone();
     let greeting = Arc::new(pattern(7, 1 << 20));
     let receipt = tell(network, async {
         let (server, address) = bind().await?;
@@ -168,6 +176,7 @@ async fn end_in_three_ways(stream: Stream, client: Client, turn: usize) -> io::R
 }
 
 fn a_drain_under_load_loses_no_byte_that_a_handler_received(network: &Network) {
+    let _alone = alone();
     let grace = Duration::from_millis(150);
     let event_loop = network.event_loop();
     let failures = failures(&event_loop);
@@ -179,7 +188,7 @@ fn a_drain_under_load_loses_no_byte_that_a_handler_received(network: &Network) {
             (0..50).map(|seed| beside(move || converse_until_the_end(address, seed))).collect();
         let turn = Arc::new(AtomicUsize::new(0));
         let come = Arc::clone(&turn);
-        let drained = Arc::new(std::sync::Mutex::new(None));
+        let drained = Arc::new(Mutex::new(None));
         let begun = Arc::clone(&drained);
         switchboard::spawn(async move {
             service::until("fifty clients", || come.load(Ordering::Relaxed) == 50).await;
@@ -207,6 +216,7 @@ fn a_drain_under_load_loses_no_byte_that_a_handler_received(network: &Network) {
 
 /// One client that sends and receives as fast as it can, and one that asks and waits for the answer.
 fn c11_a_flood_leaves_others_their_turn(network: &Network) {
+    let _alone = alone();
     let (receipt, mut pings) = tell(network, async {
         let (server, address) = bind().await?;
         let over = Switch::default();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_lite::AsyncReadExt;
 use switchboard::net::{Listener, Stream, UdpSocket};
 use switchboard::server::{Client, Server};
-use switchboard::sim::{Faults, Link, Sim, Why};
+use switchboard::sim::{Fault, Faults, Link, Sim, Trace, Why};
 use switchboard::{sleep, spawn};
 
 /// Serves what each client says, until told to end.
@@ -299,10 +299,113 @@ fn a_simulation_is_run_by_steps_and_by_time() {
         }
     });
     sim.advance(Duration::from_millis(10_500)).unwrap();
-    assert_eq!((count.get(), sim.elapsed()), (10, Duration::from_millis(10_500)));
+    assert_eq!((count.get(), sim.age()), (10, Duration::from_millis(10_500)));
     while count.get() < 12 {
         assert!(sim.step().unwrap());
     }
     sim.run().unwrap();
     assert_eq!(count.get(), 100);
+}
+
+/// The faults that are not at anybody's calls: strangers come, and signals.
+#[test]
+fn strangers_come_to_a_server_and_it_serves_them_and_ends() {
+    for fault in [Fault::Early, Fault::Late, Fault::Half] {
+        let trace = Trace::new();
+        let report = Sim::new(4)
+            .faults(Faults::none().with(fault, 1.0))
+            .host("server", echo)
+            .host("client", || say(b"hello"))
+            .trace(&trace)
+            .run()
+            .unwrap();
+        assert_eq!(report.injected.count(fault), 1);
+        let text = trace.to_string();
+        assert!(text.contains(&format!("a stranger comes ({fault})")), "{text}");
+        assert!(text.contains("from 10.255.0.1:"), "{text}");
+    }
+}
+
+#[test]
+fn a_signal_comes_when_nobody_expects_it() {
+    let report = Sim::new(4)
+        .faults(Faults::none().with(Fault::Signal, 1.0))
+        .host("server", echo)
+        .host("client", || async {
+            say(b"hello").await.ok();
+            sleep(Duration::from_secs(1)).await;
+            assert_eq!(say(b"hello").await.unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
+        })
+        .run()
+        .unwrap();
+    assert_eq!(report.injected.count(Fault::Signal), 1);
+}
+
+/// The same program from the same seed is written down in the same bytes, whatever goes wrong.
+#[test]
+fn what_goes_wrong_by_default_goes_wrong_alike_from_the_same_seed() {
+    let mut total = 0;
+    let mut different = std::collections::BTreeSet::new();
+    for seed in 0..30 {
+        let run = || {
+            let trace = Trace::new();
+            let patient = || async {
+                for number in 0..20_u8 {
+                    while say(&[number; 300]).await.is_err() {
+                        sleep(MILLISECOND).await;
+                    }
+                }
+            };
+            let tried = Sim::new(seed)
+                .faults(Faults::default().with(Fault::Signal, 0.0))
+                .host("server", echo)
+                .host("one", patient)
+                .host("other", patient)
+                .trace(&trace)
+                .run();
+            let injected = tried.unwrap().injected.total();
+            (trace, injected)
+        };
+        let ((one, injected), (other, _)) = (run(), run());
+        assert!(one.first_difference(&other).is_none(), "{}", one.first_difference(&other).unwrap());
+        assert_eq!(one.to_string(), other.to_string());
+        total += injected;
+        different.insert(one.to_string());
+    }
+    assert!(total > 100 && different.len() == 30, "{total}");
+}
+
+#[test]
+fn a_hang_names_who_waits_on_which_host() {
+    let failed = sim(1)
+        .host("server", || async {
+            let listener = Listener::bind("0.0.0.0:7").await?;
+            let (mut stream, _) = listener.accept().await?;
+            stream.recv().await.map(drop)
+        })
+        .host("client", || async {
+            let _stream = Stream::connect("server:7").await?;
+            std::future::pending::<()>().await;
+            io::Result::Ok(())
+        })
+        .run()
+        .unwrap_err();
+    let text = failed.to_string();
+    assert!(text.contains("server: ") && text.contains("waits to receive from 10.0.0.2:"), "{text}");
+    assert!(text.contains("client: ") && text.contains("waits to be woken"), "{text}");
+}
+
+#[test]
+fn whoever_is_woken_by_another_thread_is_not_repeatable_and_the_report_says_so() {
+    let program = || async {
+        let (letter, answer) = async_channel::bounded(1);
+        let task = spawn(async move { answer.recv().await });
+        sleep(MILLISECOND).await;
+        #[expect(clippy::disallowed_methods, reason = "this is what must not go unnoticed")]
+        let thread = std::thread::spawn(move || letter.send_blocking(()).unwrap());
+        thread.join().unwrap();
+        task.await.unwrap();
+    };
+    assert!(!sim(1).host("a", program).run().unwrap().is_repeatable);
+    assert!(sim(1).host("a", async || sleep(MILLISECOND).await).run().unwrap().is_repeatable);
 }

@@ -41,7 +41,7 @@ pub(super) struct LowFaults {
 }
 
 impl LowFaults {
-    pub(super) fn understand(self) -> Result<Faults, Error> {
+    pub(super) fn understand(&self) -> Result<Faults, Error> {
         let time = |name, text: &Option<String>| {
             text.as_deref().map_or(Ok(Default::default()), |text| understand_time(name, text))
         };

@@ -15,6 +15,7 @@ use crate::explain::Explain;
 use crate::ladder::Model;
 use crate::quantity::{count, size};
 use crate::serve::options::Options;
+use crate::service::TimeOfDay;
 
 /// Serve over TCP and Unix sockets: by default an echo, every client gets back what it sends.
 ///
@@ -135,6 +136,8 @@ impl LowServe {
             explain: Explain(self.explain),
             json: self.json,
             child: self.child,
+            time: TimeOfDay::Now,
+            gauge: None,
         };
         check(&options)?;
         Ok(Command::Serve { options, verbosity: self.verbose })
@@ -216,14 +219,14 @@ fn check_datagrams(options: &Options) -> Result<(), Error> {
     Ok(())
 }
 
-fn understand_limit(text: &str) -> Result<usize, Error> {
+pub(super) fn understand_limit(text: &str) -> Result<usize, Error> {
     match count(text) {
         Ok(0) => Err(wrong_value("limit", text, "nobody would be served; give 1 or more, or leave it out")),
         other => other.map_err(|wrong| wrong_value("limit", text, wrong)),
     }
 }
 
-fn understand_idle_timeout(text: &str) -> Result<Duration, Error> {
+pub(super) fn understand_idle_timeout(text: &str) -> Result<Duration, Error> {
     match understand_time("idle-timeout", text)? {
         Duration::ZERO => Err(wrong_value(
             "idle-timeout",
@@ -245,7 +248,7 @@ fn understand_accept_timeout(text: &str) -> Result<Duration, Error> {
     }
 }
 
-fn understand_read_size(text: &str) -> Result<usize, Error> {
+pub(super) fn understand_read_size(text: &str) -> Result<usize, Error> {
     match size(text) {
         Ok(0) => Err(wrong_value("read-size", text, "nothing would be received; give 1 or more")),
         Ok(size) if size > MOST_READ => Err(wrong_value("read-size", text, "too much; give at most 16MiB")),
@@ -261,7 +264,7 @@ fn understand_backlog(text: &str) -> Result<u32, Error> {
     }
 }
 
-fn understand_threads(text: &str) -> Result<usize, Error> {
+pub(super) fn understand_threads(text: &str) -> Result<usize, Error> {
     if text == "auto" {
         return Ok(available_parallelism().map_or(1, |cores| cores.get().min(MOST_THREADS)));
     }

@@ -25,7 +25,6 @@ use self::guest::Guest;
 use crate::serve::end::End as Ended;
 use crate::serve::ledger::Gone;
 use crate::serve::options::Options;
-use crate::serve::reception::now as this_moment;
 use crate::session::{BOUND, End};
 
 /// Serves until a signal.
@@ -44,7 +43,8 @@ pub(crate) struct Calls(pub(crate) Weak<Guest>);
 impl Handler for Calls {
     fn on_data(&mut self, _: &Connection, data: &[u8]) {
         self.with(|guest, event_loop| {
-            guest.session.borrow_mut().hear(data, this_moment());
+            let now = event_loop.engine().clock();
+            guest.session.borrow_mut().hear(data, now);
             guest.go_on(event_loop);
         });
     }

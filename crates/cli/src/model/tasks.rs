@@ -17,7 +17,6 @@ use switchboard::{EventLoop, sleep_until, timeout};
 use crate::error::Error;
 use crate::serve::end::End;
 use crate::serve::options::Options;
-use crate::serve::reception::now as this_moment;
 use crate::session::{self, Session};
 use crate::stop::{First, Latch, Signal, Signals, first};
 
@@ -140,6 +139,11 @@ impl Drop for Held {
     fn drop(&mut self) {
         self.close(Close::Reset);
     }
+}
+
+/// This very moment: in a long pass, what is heard has come after the loop's time.
+fn this_moment() -> Instant {
+    EventLoop::with_current(|event_loop| event_loop.engine().clock()).expect("tasks run on a loop")
 }
 
 /// The loop's time.

@@ -8,11 +8,11 @@ use crate::choice::Choice;
 use crate::explain::Explain;
 use crate::faults::Faults;
 use crate::ladder::Model;
-use crate::service::Service;
-use crate::session::Opening;
+use crate::service::{Service, TimeOfDay};
+use crate::session::{Gauge, Opening};
 
 /// How to serve.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Options {
     pub(crate) listen: Vec<Target>,
     /// Datagrams, rather than connections.
@@ -36,12 +36,21 @@ pub(crate) struct Options {
     pub(crate) json: bool,
     /// This is a process of the model processes, for one client.
     pub(crate) child: bool,
+    pub(crate) time: TimeOfDay,
+    /// Shows how much waits in sessions.
+    pub(crate) gauge: Option<Gauge>,
 }
 
 impl Options {
     /// What each client's session begins with.
     pub(crate) fn opening(&self) -> Opening {
-        let Self { service, faults, greeting, .. } = self;
-        Opening { service: *service, faults: *faults, greeting: greeting.clone().into_bytes() }
+        let Self { service, faults, greeting, time, gauge, .. } = self;
+        Opening {
+            service: *service,
+            faults: *faults,
+            greeting: greeting.clone().into_bytes(),
+            time: *time,
+            gauge: gauge.clone(),
+        }
     }
 }

@@ -2,14 +2,14 @@
 
 use time::OffsetDateTime;
 
-use super::{Conversation, Then};
+use super::{Conversation, Then, TimeOfDay};
 
 #[derive(Debug)]
-pub(super) struct Daytime;
+pub(super) struct Daytime(pub(super) TimeOfDay);
 
 impl Conversation for Daytime {
     fn open(&mut self, say: &mut Vec<u8>) -> Then {
-        say.extend_from_slice(words(OffsetDateTime::now_utc()).as_bytes());
+        say.extend_from_slice(words(self.0.read().into()).as_bytes());
         Then::HangUp
     }
 

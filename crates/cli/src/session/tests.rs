@@ -38,7 +38,7 @@ fn the_greeting_and_the_opening_words_come_first() {
         (Service::Line, b"Hi! Welcome! Every line you send comes back.\r\n"),
         (Service::Hello, b"Hi! Hello from server!\r\n"),
     ] {
-        let opening = Opening { service, faults: Faults::default(), greeting: b"Hi! ".to_vec() };
+        let opening = Opening { greeting: b"Hi! ".to_vec(), ..opening(service, Faults::default()) };
         assert_eq!(opening.begin(now).sendable(now), said);
     }
 }
@@ -296,5 +296,9 @@ fn talk(service: Service, faults: Faults, pieces: &[&[u8]], sizes: &[usize]) -> 
 }
 
 fn begin(service: Service, faults: Faults, now: Instant) -> Session {
-    Opening { service, faults, greeting: Vec::new() }.begin(now)
+    opening(service, faults).begin(now)
+}
+
+fn opening(service: Service, faults: Faults) -> Opening {
+    Opening { service, faults, greeting: Vec::new(), time: TimeOfDay::Now, gauge: None }
 }

@@ -166,7 +166,8 @@ impl<K: Kernel> Kernel for Chaos<K> {
     }
 
     fn open(&mut self, plan: Plan) -> io::Result<(Socket, Kind)> {
-        if !matches!(plan, Plan::Adopt(_)) {
+        // Who cannot even listen has nothing to go on with, and rightly gives up.
+        if !matches!(plan, Plan::Adopt(_) | Plan::Listen(_)) {
             self.run_out()?;
         }
         let (socket, kind) = self.kernel.open(plan)?;

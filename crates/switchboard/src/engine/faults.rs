@@ -25,11 +25,11 @@ pub enum Fault {
     Interrupted,
     /// `spurious`: a wait ends for nothing, or something is told to be ready that is not.
     Spurious,
-    /// `emfile`: opening or accepting is out of descriptors (`EMFILE`).
+    /// `emfile`: opening (but a listener) or accepting is out of descriptors (`EMFILE`).
     OutOfDescriptors,
     /// `aborted`: a connection is gone before it is accepted (`ECONNABORTED`).
     Aborted,
-    /// `enobufs`: opening, accepting or sending a datagram is out of memory for buffers (`ENOBUFS`).
+    /// `enobufs`: opening (but a listener), accepting or sending a datagram is out of memory for buffers (`ENOBUFS`).
     OutOfBuffers,
     /// `reset`: the connection is reset (`ECONNRESET`) as one receives or sends.
     Reset,

@@ -16,6 +16,7 @@ mod slot;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::io::{self, IoSlice};
+use std::net::Shutdown;
 use std::time::Instant;
 
 use slotmap::SecondaryMap;
@@ -81,6 +82,11 @@ impl<K: Kernel> Lanes<K> {
                 slot.lane(direction).waiting.pop_front();
                 continue;
             };
+            let ends_reading = matches!(row.op, Op::Shutdown { how, .. } if how != Shutdown::Write);
+            if ends_reading && self.bring_those_of(socket) {
+                continue;
+            }
+            let Some(row) = self.operations.row(ticket) else { continue };
             let Some(outcome) = self.sockets.attempt(&mut row.op) else {
                 return self.put_off(socket, direction);
             };
@@ -152,7 +158,7 @@ impl<K: Kernel> Lanes<K> {
         }
         match op {
             // Ending the read side ends the wait of those who read, so it does not queue behind them.
-            Op::Shutdown { how: std::net::Shutdown::Read, .. } => {}
+            Op::Shutdown { how: Shutdown::Read, .. } => {}
             // One that will not wait takes nothing from those who do: it tells what they are told.
             Op::Accept { wait: false, .. } if self.others_wait(socket) => {
                 return Submitted::Done(Err(Failed::new(io::ErrorKind::WouldBlock.into(), op)));

@@ -7,8 +7,9 @@
 //!   vain, which waits for none, takes a microsecond.
 //! * Nothing is left to chance: the same program does the same things in the same order, always.
 //! * Sockets answer as Linux's do, with its error numbers. `tests/agree.rs` compares them.
-//! * Faults are not made yet: bytes arrive at once, and only full buffers, full queues and programs lose or delay any.
-//! * Every IP address exists and can be bound. There is no file system: a Unix path is just a name.
+//! * A network is one host, which has every IP address, unless it is given more ([`Sim`](crate::sim)); then each has its own,
+//!   and what crosses between them may take time, be lost, or wait. There is no file system: a Unix path is just a name.
+//! * Nothing goes wrong but what is asked for: at an engine's calls ([`Network::faults`]), or between hosts.
 
 mod agenda;
 mod chime;
@@ -127,7 +128,13 @@ impl Network {
         if self.faults.is_none() {
             return Box::new(Lanes::new(kernel));
         }
-        let dice = Dice::new(kernel.seed_of_dice(), &self.faults, self.injected.clone());
+        let mut dice = Dice::new(kernel.seed_of_dice(), &self.faults, self.injected.clone());
+        if self.world.borrow().trace.is_some() {
+            let (world, host) = (Rc::clone(&self.world), self.host);
+            dice = dice.seen_by(move |fault, remark| {
+                world.borrow().note(host, format_args!("fault {fault}{remark}"));
+            });
+        }
         Box::new(Lanes::new(Chaos::new(kernel, dice)))
     }
 

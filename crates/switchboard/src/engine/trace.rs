@@ -100,10 +100,11 @@ impl Trace {
     /// The trace begins with its first engine, or with the first [`note`](Self::note).
     #[must_use]
     pub fn record(&self, host: &str, engine: Box<dyn Engine>) -> Box<dyn Engine> {
+        let (began, mechanism) = (engine.clock(), engine.name().to_owned());
         let host = {
             let mut kept = self.kept.borrow_mut();
-            kept.began.get_or_insert_with(|| engine.clock());
-            kept.mechanism.get_or_insert_with(|| engine.name().to_owned());
+            kept.began.get_or_insert(began);
+            kept.mechanism.get_or_insert(mechanism);
             kept.host(host)
         };
         Box::new(Recorder::new(self.clone(), host, engine))

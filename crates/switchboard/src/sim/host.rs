@@ -21,6 +21,8 @@ pub(super) struct Host {
     pub(super) is_told: bool,
     /// What failed there with nobody to see it.
     pub(super) failures: Rc<RefCell<Vec<Failure>>>,
+    /// The sockets that were left open by programs that have ended.
+    pub(super) open: Vec<String>,
 }
 
 type Program = Box<dyn Fn() -> Pin<Box<dyn Future<Output = Option<String>>>>>;
@@ -58,6 +60,7 @@ impl Host {
             state: State::Off,
             is_told: false,
             failures: Rc::default(),
+            open: Vec::new(),
         }
     }
 
@@ -103,7 +106,7 @@ impl Host {
     }
 
     /// One pass of its loop, and what follows from it.
-    pub(super) fn turn(&mut self) -> Result<(), Why> {
+    pub(super) fn turn(&mut self, network: &Network) -> Result<(), Why> {
         let Some(event_loop) = self.event_loop() else { return Ok(()) };
         event_loop.turn(None).map_err(Why::Engine)?;
         match mem::replace(&mut self.state, State::Off) {
@@ -119,7 +122,10 @@ impl Host {
             }
             // Dropped, and over: unless destructors have left word.
             State::Ending(event_loop)
-                if event_loop.next() == Next::Never && event_loop.engine().closing() == 0 => {}
+                if event_loop.next() == Next::Never && event_loop.engine().closing() == 0 =>
+            {
+                self.open.extend(network.sockets_of(self.id));
+            }
             state => self.state = state,
         }
         Ok(())

@@ -21,4 +21,6 @@ pub struct Report {
     /// What failed with nobody to see it, such as the connection of a server's client: the host, and what was
     /// [reported](crate::EventLoop::on_failure).
     pub failures: Vec<(String, String)>,
+    /// What nobody has closed by the end of a host's program, though all tasks were gone: the host, and the socket.
+    pub open: Vec<(String, String)>,
 }

@@ -112,7 +112,7 @@ impl Sim {
             let waiting = self.waiting();
             return Err(self.failed(None, Why::TooLong(waiting)));
         }
-        let turned = self.hosts[place].turn();
+        let turned = self.hosts[place].turn(&self.network);
         if self.is_repeatable && self.network.was_rung_from_elsewhere(self.hosts[place].id) {
             self.is_repeatable = false;
             let name = &self.hosts[place].name;
@@ -145,11 +145,11 @@ impl Sim {
 
     fn move_clock(&mut self, to: Instant) -> Result<(), Failed> {
         self.network.advance(to);
-        while self.script.first().is_some_and(|(age, _)| *age <= self.elapsed()) {
+        while self.script.first().is_some_and(|(age, _)| *age <= self.age()) {
             let (_, what) = self.script.remove(0);
             what(self);
         }
-        if self.elapsed() > self.limit {
+        if self.age() > self.limit {
             let waiting = self.waiting();
             return Err(self.failed(None, Why::TooLong(waiting)));
         }
@@ -181,7 +181,7 @@ impl Sim {
     }
 
     fn born(&self) -> Instant {
-        self.now() - self.elapsed()
+        self.now() - self.age()
     }
 
     fn report(&self) -> Report {
@@ -190,19 +190,24 @@ impl Sim {
             let told = failures.iter().map(|failure| (host.name.clone(), failure.to_string()));
             told.collect::<Vec<_>>()
         });
+        let open = self
+            .hosts
+            .iter()
+            .flat_map(|host| host.open.iter().map(|socket| (host.name.clone(), socket.clone())));
         Report {
             seed: self.seed,
-            elapsed: self.elapsed(),
+            elapsed: self.age(),
             turns: self.turns,
             injected: self.network.injected(),
             failures: failures.collect(),
+            open: open.collect(),
             is_repeatable: self.is_repeatable,
         }
     }
 
     fn failed(&self, host: Option<usize>, why: Why) -> Failed {
         let host = host.map(|place| self.hosts[place].name.clone());
-        Failed { seed: self.seed, at: self.elapsed(), host, why }
+        Failed { seed: self.seed, at: self.age(), host, why }
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use switchboard::Address;
 use switchboard::engine::{Close, Fact, Listen, Op, Plan, Question, Setting, Submitted};
 
-use crate::trial::{Family, told};
+use crate::trial::{Family, Trial, told};
 use crate::{ALL, IP, UNIX, agree};
 
 #[test]
@@ -57,14 +57,36 @@ fn connecting_again_after_a_refusal() {
 }
 
 #[test]
+fn shutting_down_what_is_not_connected() {
+    for how in [Shutdown::Read, Shutdown::Write] {
+        agree(ALL, |trial| {
+            let like = trial.address();
+            let socket = trial.stream(&like);
+            trial.shutdown("shutdown", socket, how);
+            trial.ready("shut", socket);
+            trial.recv("recv", socket);
+            trial.send("send", socket, b"x");
+            let (listener, at) = trial.listen(1);
+            trial.connect("connect", socket, &at);
+            trial.send("send", socket, b"hello");
+            let server = trial.take_connection(listener);
+            trial.recv("server recv", server);
+            trial.send("server send", server, b"hello");
+            trial.recv("recv", socket);
+            trial.clean(&at);
+        });
+    }
+}
+
+#[test]
 fn a_refusal_that_a_receiver_was_told_of_first() {
     agree(IP, |trial| {
         let (listener, at) = trial.listen(1);
         trial.engine.close(listener, Close::Now);
         let client = trial.stream(&at);
         let connect = trial.engine.submit(Op::Connect { socket: client, to: at.clone() });
-        let recv = trial.engine.submit(Op::Recv { socket: client, max: 9, peek: false });
-        for submitted in [connect, recv] {
+        let mut recv = || trial.engine.submit(Op::Recv { socket: client, max: 9, peek: false });
+        for submitted in [recv(), recv(), connect] {
             let outcome = match submitted {
                 Submitted::Done(outcome) => Some(outcome),
                 Submitted::Pending(ticket) => trial.finish(ticket, Duration::from_secs(1)),
@@ -206,21 +228,28 @@ fn one_who_left_before_he_was_accepted_is_accepted() {
 
 #[test]
 fn a_full_queue_makes_tcp_wait() {
-    agree(IP, |trial| {
-        let (listener, at) = trial.listen(1);
-        let clients: Vec<_> = (0..3).map(|_| trial.stream(&at)).collect();
-        trial.connect("first", clients[0], &at);
-        trial.connect("second", clients[1], &at);
-        let third = Op::Connect { socket: clients[2], to: at };
-        let Submitted::Pending(waits) = trial.engine.submit(third) else { panic!("it did not wait") };
-        let nothing = trial.finish(waits, Duration::from_millis(100));
-        trial.see("third, before", told(nothing));
-        trial.ask("third", clients[2], Question::Peer);
-        trial.take_connection(listener);
-        // The system repeats a SYN after a second.
-        let outcome = trial.finish(waits, Duration::from_secs(5));
-        trial.see("third, after", told(outcome));
-    });
+    agree(&[Family::V4], wait_for_a_full_queue);
+}
+
+#[test]
+fn a_full_queue_makes_tcp_wait_on_ipv6() {
+    agree(&[Family::V6], wait_for_a_full_queue);
+}
+
+fn wait_for_a_full_queue(trial: &mut Trial) {
+    let (listener, at) = trial.listen(1);
+    let clients: Vec<_> = (0..3).map(|_| trial.stream(&at)).collect();
+    trial.connect("first", clients[0], &at);
+    trial.connect("second", clients[1], &at);
+    let third = Op::Connect { socket: clients[2], to: at };
+    let Submitted::Pending(waits) = trial.engine.submit(third) else { panic!("it did not wait") };
+    let nothing = trial.finish(waits, Duration::from_millis(100));
+    trial.see("third, before", told(nothing));
+    trial.ask("third", clients[2], Question::Peer);
+    trial.take_connection(listener);
+    // The system repeats a SYN after a second.
+    let outcome = trial.finish(waits, Duration::from_secs(5));
+    trial.see("third, after", told(outcome));
 }
 
 #[test]
@@ -317,22 +346,34 @@ fn asking_a_refused_socket_leaves_the_error_for_connect() {
 }
 
 #[test]
-fn a_connect_that_is_given_up() {
-    for how in [Shutdown::Read, Shutdown::Write, Shutdown::Both] {
-        agree(IP, |trial| {
-            let (_listener, at) = trial.listen(0);
-            let (first, second) = (trial.stream(&at), trial.stream(&at));
-            trial.connect("first", first, &at);
-            let connect = Op::Connect { socket: second, to: at };
-            let Submitted::Pending(waits) = trial.engine.submit(connect) else { panic!("it did not wait") };
-            let nothing = trial.finish(waits, Duration::from_millis(20));
-            trial.see("before", told(nothing));
-            trial.shutdown("shutdown", second, how);
-            let outcome = trial.finish(waits, Duration::from_millis(200));
-            trial.see("after", told(outcome));
-            trial.recv("recv", second);
-        });
-    }
+fn a_connect_that_is_given_up_by_ending_what_comes() {
+    give_up_a_connect(Shutdown::Read);
+}
+
+#[test]
+fn a_connect_that_is_given_up_by_ending_what_goes() {
+    give_up_a_connect(Shutdown::Write);
+}
+
+#[test]
+fn a_connect_that_is_given_up_altogether() {
+    give_up_a_connect(Shutdown::Both);
+}
+
+fn give_up_a_connect(how: Shutdown) {
+    agree(IP, |trial| {
+        let (_listener, at) = trial.listen(0);
+        let (first, second) = (trial.stream(&at), trial.stream(&at));
+        trial.connect("first", first, &at);
+        let connect = Op::Connect { socket: second, to: at };
+        let Submitted::Pending(waits) = trial.engine.submit(connect) else { panic!("it did not wait") };
+        let nothing = trial.finish(waits, Duration::from_millis(20));
+        trial.see("before", told(nothing));
+        trial.shutdown("shutdown", second, how);
+        let outcome = trial.finish(waits, Duration::from_millis(200));
+        trial.see("after", told(outcome));
+        trial.recv("recv", second);
+    });
 }
 
 #[test]

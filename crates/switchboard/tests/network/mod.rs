@@ -61,6 +61,15 @@ impl Network {
         format!("{:?}", self.lot)
     }
 
+    /// Whether a receive takes all that is there and fits, as tests about the pieces need it; said aloud if not.
+    pub(crate) fn receives_whole(&self) -> bool {
+        let is_so = !engines::may_happen(engine::Fault::Short);
+        if !is_so {
+            println!("skipped on {:?} under this fault: short", self.lot);
+        }
+        is_so
+    }
+
     /// Whether time and sleep are real on it.
     pub(crate) fn is_real(&self) -> bool {
         self.lot.is_real()
@@ -93,6 +102,21 @@ impl Network {
 pub(crate) fn real() -> Vec<Network> {
     let all = [Network::URING, Network::EPOLL, Network::POLL, Network::SELECT];
     all.into_iter().filter(|network| network.lot.open().is_some()).collect()
+}
+
+/// A loop on each engine with these faults, with its name and what was brought about.
+pub(crate) fn faulty_loops(
+    faults: &engine::Faults,
+) -> impl Iterator<Item = (String, EventLoop, engine::Injected)> {
+    let real = engine::Mechanism::available().map(|mechanism| {
+        let (engine, injected) = engine::with_faults(mechanism, faults, 7).unwrap();
+        (mechanism.to_string(), EventLoop::with(engine), injected)
+    });
+    let simulated = [engine::sim::Lamps::Edge, engine::sim::Lamps::Oneshot].map(|lamps| {
+        let network = engine::sim::Network::with_seed(7).lamps(lamps).faults(faults.clone());
+        (format!("sim {lamps:?}"), EventLoop::with(network.engine()), network.injected())
+    });
+    real.chain(simulated)
 }
 
 /// A listener on a free port, and where it is.

@@ -1,9 +1,10 @@
 //! The engines there are, and what becomes of one that is not to be had here.
 
 use std::env;
+use std::sync::OnceLock;
 
 use switchboard::engine::sim::{Lamps, Network};
-use switchboard::engine::{self, Engine, Mechanism};
+use switchboard::engine::{self, Engine, Fault, Faults, Mechanism};
 
 /// An engine to test on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,11 +66,23 @@ fn in_memory(lamps: Lamps) -> (Box<dyn Engine>, Option<Network>) {
 
 /// A network with the faults that the engines of a real kernel find in the environment.
 fn network() -> Network {
+    let (seed, faults) = chaos();
+    Network::with_seed(seed).faults(faults)
+}
+
+/// Whether this run of the tests is one with this fault, which a test may have to allow for.
+pub(crate) fn may_happen(fault: Fault) -> bool {
+    static FAULTS: OnceLock<Faults> = OnceLock::new();
+    FAULTS.get_or_init(|| chaos().1).may(fault)
+}
+
+/// What `SWITCHBOARD_CHAOS` says.
+fn chaos() -> (u64, Faults) {
     let text = env::var("SWITCHBOARD_CHAOS").unwrap_or_default();
-    let (seeds, faults): (Vec<_>, Vec<_>) = text.split(',').partition(|item| item.starts_with("seed="));
     if text.is_empty() {
-        return Network::new();
+        return (0, Faults::none());
     }
+    let (seeds, faults): (Vec<_>, Vec<_>) = text.split(',').partition(|item| item.starts_with("seed="));
     let seed = seeds.first().map_or(0, |seed| seed["seed=".len()..].parse().expect("a seed is a number"));
-    Network::with_seed(seed).faults(faults.join(",").parse().expect("SWITCHBOARD_CHAOS must name faults"))
+    (seed, faults.join(",").parse().expect("SWITCHBOARD_CHAOS must name faults"))
 }

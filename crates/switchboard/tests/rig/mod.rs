@@ -21,9 +21,9 @@ use std::time::{Duration, Instant};
 use std::{io, panic, thread};
 
 use switchboard::engine::sim::Network;
-use switchboard::engine::{Done, Engine, Failed, Op, Submitted, Ticket};
+use switchboard::engine::{Done, Engine, Failed, Fault, Op, Submitted, Ticket};
 
-pub(crate) use engines::Lot;
+pub(crate) use engines::{Lot, may_happen};
 pub(crate) use steps::*;
 
 /// Makes one test per engine of each body.
@@ -122,6 +122,22 @@ impl Rig {
     pub(crate) fn glance(&mut self) -> Vec<Ticket> {
         let now = self.clock();
         self.turn(Some(now))
+    }
+
+    /// One wait until then; another after one that faults ended for nothing.
+    pub(crate) fn sleep(&mut self, until: Instant) -> Vec<Ticket> {
+        let told = self.turn(Some(until));
+        let is_early = told.is_empty() && self.now() < until;
+        if is_early && may_happen(Fault::Spurious) { self.turn(Some(until)) } else { told }
+    }
+
+    /// Whether a receive takes all that is there and fits, as bodies about the pieces need it; said aloud if not.
+    pub(crate) fn receives_whole(&self) -> bool {
+        let is_so = !may_happen(Fault::Short);
+        if !is_so {
+            println!("skipped on {:?} under this fault: short", self.lot);
+        }
+        is_so
     }
 
     /// Waits until something is so.

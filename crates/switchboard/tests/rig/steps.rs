@@ -5,11 +5,11 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use switchboard::engine::{
-    Address, Close, Direction, Done, Engine, Fact, Failed, Lease, Listen, Op, Plan, Question, Setting,
+    Address, Close, Direction, Done, Engine, Fact, Failed, Fault, Lease, Listen, Op, Plan, Question, Setting,
     Socket, Ticket,
 };
 
-use super::Rig;
+use super::{Rig, may_happen};
 
 impl Rig {
     /// A listener on this machine, and where it listens.
@@ -60,6 +60,17 @@ impl Rig {
 
     pub(crate) fn recv(&mut self, socket: Socket, max: usize) -> Vec<u8> {
         bytes(self.run(recv(socket, max)))
+    }
+
+    /// Receives this and nothing else, with room for so many bytes: in one piece, unless faults tear it.
+    #[track_caller]
+    pub(crate) fn hear(&mut self, socket: Socket, max: usize, text: impl AsRef<[u8]>) {
+        let text = text.as_ref();
+        let mut heard = self.recv(socket, max);
+        while may_happen(Fault::Short) && heard.len() < text.len() && text.starts_with(&heard) {
+            heard.extend(self.recv(socket, max - heard.len()));
+        }
+        assert_eq!(heard, text);
     }
 
     /// Receives so many bytes, or what there is until the end.

@@ -369,6 +369,9 @@ fn datagrams_past_what_fits_are_lost() {
     for _ in 0..10_000 {
         run(&mut *engine, Op::SendTo { socket: one, to: to.clone(), part: Lease::empty() }).unwrap();
     }
+    // They are on their way, and arrive when the engine looks.
+    let until = engine.clock() + Duration::from_secs(1);
+    engine.wait(Some(until), &mut Vec::new()).unwrap();
     let mut got = 0;
     while let Submitted::Done(outcome) = engine.submit(Op::RecvFrom { socket: two, max: 1 }) {
         outcome.unwrap();

@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use switchboard::engine::trace::Trace;
-use switchboard::engine::{Close, Op, Plan, Setting, is_transient};
+use switchboard::engine::{Close, Done, Op, Plan, Setting, is_transient};
 use switchboard::net::Stream;
 use switchboard::server::Server;
 use switchboard::{Engine, EventLoop, Mechanism, engine, spawn, task};
@@ -144,6 +144,27 @@ fn what_waits_while_its_socket_is_closed_is_told_so() {
         engine.close(client, Close::Now);
         finish(engine, waits).unwrap_err();
         accept(engine, listener);
+    });
+}
+
+#[test]
+fn a_stream_that_is_released_and_adopted() {
+    agrees_everywhere(|mut engine| {
+        let engine = &mut *engine;
+        let (listener, at) = listen(engine);
+        let client = connect(engine, &at);
+        let server = accept(engine, listener);
+        let Ok(Done::Released { descriptor, .. }) = run(engine, Op::Release { socket: server }) else {
+            panic!("not released")
+        };
+        let server = engine.open(Plan::Adopt(descriptor)).unwrap();
+        send(engine, client, b"still there?");
+        let mut got = 0;
+        while got < b"still there?".len() {
+            got += recv(engine, server).len();
+        }
+        engine.close(server, Close::Now);
+        assert!(recv(engine, client).is_empty());
     });
 }
 

@@ -6,10 +6,10 @@ use std::time::Duration;
 use switchboard::Engine;
 use switchboard::engine::sim::Network;
 use switchboard::engine::trace::Trace;
-use switchboard::engine::{Close, Done, Op, Setting, Socket};
+use switchboard::engine::{Address, Close, Direction, Done, Listen, Op, Plan, Setting, Socket};
 
 use crate::engines::Lot;
-use crate::programs::{accept, connect, listen, recv, run, send};
+use crate::programs::{accept, connect, finish, listen, pending, recv, run, send};
 
 /// What a program may do otherwise.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ enum Otherwise {
     Rude,
     /// Answers in capitals.
     Loud,
-    /// Takes its bytes in pieces, and does other things in between.
+    /// Takes its bytes in pieces, looks at them before, and asks for the end twice.
     Piecemeal,
     /// Pauses for a nanosecond.
     Late,
@@ -43,6 +43,11 @@ fn converse(engine: &mut dyn Engine, otherwise: Otherwise) {
         _ => {}
     }
     send(engine, client, b"how are you?");
+    if otherwise == Otherwise::Piecemeal {
+        engine.try_recv(client, &mut [0; 9]).unwrap_err();
+        run(engine, Op::Ready { socket: server, direction: Direction::Read }).unwrap();
+        run(engine, Op::Recv { socket: server, max: 5, peek: true }).unwrap();
+    }
     let mut max = if otherwise == Otherwise::Piecemeal { 3 } else { 100 };
     let mut left = b"how are you?".len();
     while left > 0 {
@@ -52,6 +57,9 @@ fn converse(engine: &mut dyn Engine, otherwise: Otherwise) {
     send(engine, server, if otherwise == Otherwise::Loud { b"FINE, THANKS" } else { b"fine, thanks" });
     run(engine, Op::Shutdown { socket: server, how: Shutdown::Write }).unwrap();
     while !recv(engine, client).is_empty() {}
+    if otherwise == Otherwise::Piecemeal {
+        assert!(recv(engine, client).is_empty());
+    }
     engine.close(client, if otherwise == Otherwise::Rude { Close::Now } else { Close::GENTLY });
 }
 
@@ -216,4 +224,80 @@ fn what_is_beyond_the_limit_is_compared_all_the_same() {
     assert_eq!(one.first_difference(&record(Otherwise::No)), None);
     let said = one.first_difference(&record(Otherwise::Rude)).unwrap().to_string();
     assert_eq!(said, "the traces differ behind event 3, the last that was kept: keep more of them");
+}
+
+#[test]
+fn a_send_that_was_given_up_is_sent_all_the_same() {
+    let record = |waits: bool| {
+        let trace = Trace::new();
+        let mut engine = trace.record("", Network::new().engine());
+        let (listener, at) = listen(&mut *engine);
+        let client = connect(&mut *engine, &at);
+        let server = accept(&mut *engine, listener);
+        let sending =
+            pending(&mut *engine, Op::Send { socket: client, parts: vec![vec![7; 1 << 20].into()] });
+        if !waits {
+            engine.cancel(sending);
+        }
+        let mut left = 1 << 20;
+        while left > 0 {
+            left -= recv(&mut *engine, server).len();
+        }
+        if waits {
+            finish(&mut *engine, sending).unwrap();
+        }
+        trace
+    };
+    record(true).agrees_with(&record(false)).unwrap();
+}
+
+#[test]
+fn signals_are_counted_in_all() {
+    let record = |raised: &[u64]| {
+        let trace = Trace::new();
+        let network = Network::new();
+        let mut engine = trace.record("", network.engine());
+        for &times in raised {
+            let waits = pending(&mut *engine, Op::Signal { number: 15 });
+            (0..times).for_each(|_| network.raise(15));
+            finish(&mut *engine, waits).unwrap();
+        }
+        trace
+    };
+    record(&[1, 2, 3]).agrees_with(&record(&[4, 2])).unwrap();
+    let said = said(&record(&[1, 2, 3]), &record(&[4, 3]));
+    assert!(said.starts_with("what was observed of signal 15 differs\n"), "{said}");
+    assert!(said.ends_with("\n- came 6x\n+ came 7x"), "{said}");
+}
+
+#[test]
+fn who_listens_everywhere_is_known_at_every_address() {
+    let record = |address: &str, text: &[u8]| {
+        let trace = Trace::new();
+        let mut engine = trace.record("", Network::new().engine());
+        let listener = engine.open(Plan::Listen(Listen::at("0.0.0.0:0".parse().unwrap()))).unwrap();
+        let port = crate::programs::local(&mut *engine, listener).port().unwrap();
+        let at: Address = format!("{address}:{port}").parse().unwrap();
+        let client = connect(&mut *engine, &at);
+        send(&mut *engine, client, text);
+        trace
+    };
+    record("127.0.0.1", b"x").agrees_with(&record("127.0.0.2", b"x")).unwrap();
+    let said = said(&record("127.0.0.1", b"x"), &record("127.0.0.1", b"y"));
+    assert!(said.starts_with("what was observed of stream to listener 1 differs"), "{said}");
+}
+
+#[test]
+fn a_port_that_somebody_chose_is_no_chance() {
+    let record = |port: u16| {
+        let trace = Trace::new();
+        let mut engine = trace.record("", Network::new().engine());
+        let to: Address = format!("127.0.0.1:{port}").parse().unwrap();
+        let socket = engine.open(Plan::Stream { like: to.clone() }).unwrap();
+        run(&mut *engine, Op::Connect { socket, to }).unwrap_err();
+        trace
+    };
+    record(40_000).agrees_with(&record(40_001)).unwrap();
+    let said = said(&record(80), &record(81));
+    assert!(said.starts_with("what was observed of stream to 127.0.0.1:80 differs\n"), "{said}");
 }

@@ -15,7 +15,6 @@ use super::hall::Hall;
 use crate::error::reason;
 use crate::serve::drain::LAST_WORDS;
 use crate::serve::ledger::{Gone, Visit};
-use crate::serve::reception::now as this_moment;
 use crate::session::Session;
 
 /// One client, between two callbacks.
@@ -45,6 +44,7 @@ impl Guest {
         (socket, peer): (Socket, Address),
     ) -> Rc<Self> {
         let (rules, now) = (hall.rules(), event_loop.now());
+        let this_moment = event_loop.engine().clock();
         Rc::new_cyclic(|guest| {
             let connection = Connection::start(event_loop, socket, peer, Calls(Weak::clone(guest)));
             connection.receive_at_most(rules.read_size);
@@ -52,7 +52,7 @@ impl Guest {
                 hall: Rc::downgrade(hall),
                 number,
                 connection,
-                session: RefCell::new(rules.opening.begin(this_moment())),
+                session: RefCell::new(rules.opening.begin(this_moment)),
                 since: now,
                 timer: Cell::new(None),
                 is_paused: Cell::new(false),

@@ -12,7 +12,11 @@ pub(crate) struct Dice {
     rates: [Side; Fault::ALL.len()],
     state: u64,
     injected: Injected,
+    witness: Option<Witness>,
 }
+
+/// Who is told of each fault as it happens, and of each that came to nothing.
+type Witness = Box<dyn Fn(Fault, &str)>;
 
 /// One fault: how likely, as the share of all numbers that bring it about, and how often yet.
 #[derive(Clone, Copy)]
@@ -26,7 +30,13 @@ impl Dice {
     pub(crate) fn new(seed: u64, faults: &Faults, injected: Injected) -> Self {
         let rates = Fault::ALL
             .map(|fault| Side { share: share(faults.probability(fault)), left: faults.most(fault) });
-        Self { rates, state: seed, injected }
+        Self { rates, state: seed, injected, witness: None }
+    }
+
+    /// The same dice; this is told what happens: the fault, and a remark.
+    pub(crate) fn seen_by(mut self, witness: impl Fn(Fault, &str) + 'static) -> Self {
+        self.witness = Some(Box::new(witness));
+        self
     }
 
     /// Gives back what the last roll brought about, as there was nothing to go wrong.
@@ -36,6 +46,7 @@ impl Dice {
             side.left += 1;
         }
         self.injected.take_back(fault);
+        self.tell(fault, ", which came to nothing");
     }
 
     /// Whether the fault happens. What cannot happen takes no number, so that it changes nothing of what else does.
@@ -50,8 +61,15 @@ impl Dice {
                 side.left -= 1;
             }
             self.injected.add(fault);
+            self.tell(fault, "");
         }
         happens
+    }
+
+    fn tell(&self, fault: Fault, remark: &str) {
+        if let Some(witness) = &self.witness {
+            witness(fault, remark);
+        }
     }
 
     /// One of the numbers 0..`count`, of which there is at least one.

@@ -70,6 +70,19 @@ impl<K: Kernel> Lanes<K> {
         self.ask_again(lamp.socket);
     }
 
+    /// Takes in what has arrived on one socket before its turn: what the kernel still has comes after it. Whether there
+    /// was any.
+    pub(super) fn bring_those_of(&mut self, socket: Socket) -> bool {
+        let mut was_any = false;
+        while let Some(at) = self.news.arrivals.iter().position(|arrived| arrived.socket == socket)
+            && let Some(arrived) = self.news.arrivals.remove(at)
+        {
+            self.bring(arrived);
+            was_any = true;
+        }
+        was_any
+    }
+
     /// Takes in what arrived: for who waits, or for whoever comes.
     fn bring(&mut self, Arrived { socket, what }: Arrived) {
         if matches!(&what, What::Error(error) if interrupted(error)) {

@@ -6,6 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, ThreadId};
+use std::time::Duration;
 
 use crate::engine::Bell;
 
@@ -22,6 +23,16 @@ pub(super) struct Chime {
 struct State {
     rung: bool,
     ringers: usize,
+}
+
+/// How a sleep ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slept {
+    Rung,
+    /// Nobody is left who could ring.
+    Forsaken,
+    /// Somebody could, and has not.
+    InVain,
 }
 
 /// Counts one bell, while it lives.
@@ -56,14 +67,22 @@ impl Chime {
         std::mem::take(&mut self.lock().rung)
     }
 
-    /// Sleeps until it is rung. False, at once or later, when there is nobody left who could.
-    pub(super) fn wait(&self) -> bool {
+    /// Sleeps until it is rung, for so long at most if it is said how long; at once or later, there may be nobody left who could.
+    pub(super) fn wait(&self, longest: Option<Duration>) -> Slept {
         let state = self.lock();
-        let mut state = self
-            .changed
-            .wait_while(state, |state| !state.rung && state.ringers > 0)
-            .unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut state.rung)
+        let is_in_vain = |state: &mut State| !state.rung && state.ringers > 0;
+        let mut state = match longest {
+            None => self.changed.wait_while(state, is_in_vain).unwrap_or_else(PoisonError::into_inner),
+            Some(longest) => {
+                let waited = self.changed.wait_timeout_while(state, longest, is_in_vain);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        match (std::mem::take(&mut state.rung), state.ringers) {
+            (true, _) => Slept::Rung,
+            (false, 0) => Slept::Forsaken,
+            (false, _) => Slept::InVain,
+        }
     }
 
     /// Whether another thread has rung it, ever.
@@ -101,16 +120,16 @@ mod tests {
         let bell = chime.bell();
         bell.ring();
         bell.ring();
-        assert!(chime.wait());
+        assert_eq!(chime.wait(None), Slept::Rung);
         assert!(!chime.take());
     }
 
     #[test]
     fn with_nobody_to_ring_a_sleep_ends_at_once() {
         let chime = Arc::new(Chime::default());
-        assert!(!chime.wait());
+        assert_eq!(chime.wait(None), Slept::Forsaken);
         drop(chime.bell().clone());
-        assert!(!chime.wait());
+        assert_eq!(chime.wait(None), Slept::Forsaken);
     }
 
     #[test]
@@ -119,7 +138,16 @@ mod tests {
         let bell = chime.bell();
         #[expect(clippy::disallowed_methods, reason = "a bell is dropped by another thread")]
         let thread = thread::spawn(move || drop(bell));
-        assert!(!chime.wait());
+        assert_eq!(chime.wait(None), Slept::Forsaken);
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn a_sleep_that_is_long_enough_ends_though_somebody_could_ring() {
+        let chime = Arc::new(Chime::default());
+        let bell = chime.bell();
+        assert_eq!(chime.wait(Some(Duration::from_millis(1))), Slept::InVain);
+        bell.ring();
+        assert_eq!(chime.wait(Some(Duration::from_secs(60))), Slept::Rung);
     }
 }

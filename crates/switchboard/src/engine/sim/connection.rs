@@ -33,6 +33,7 @@ impl World {
 
     pub(super) fn send(&mut self, id: Id, parts: &[IoSlice<'_>]) -> Result<usize, Errno> {
         self.stream(id).check_send()?;
+        self.check_listened_to(id)?;
         // All parts that fit leave together: who has left answers them all at once, and not the first of them.
         let mut taken = 0;
         while self.stream(id).phase == Phase::Established {
@@ -56,6 +57,15 @@ impl World {
         Ok(taken)
     }
 
+    /// A Unix socket may have been shut down before it was connected: its peer learns of that when it sends.
+    fn check_listened_to(&mut self, id: Id) -> Result<(), Errno> {
+        let stream = self.stream(id);
+        let (family, other) = (stream.family, stream.other);
+        let is_deaf =
+            other.and_then(|other| self.stream_if_there(other)).is_some_and(|other| other.read_shut);
+        if family == Family::Unix && is_deaf { Err(Errno::PIPE) } else { Ok(()) }
+    }
+
     pub(super) fn shutdown(&mut self, id: Id, how: Shutdown) -> Result<(), Errno> {
         let (read, write) = (how != Shutdown::Write, how != Shutdown::Read);
         let stream = self.stream(id);
@@ -67,7 +77,11 @@ impl World {
             return Ok(());
         }
         match stream.phase {
-            Phase::Fresh | Phase::Closed => return Err(Errno::NOTCONN),
+            // Refused, and remembered all the same.
+            Phase::Fresh | Phase::Closed => {
+                self.shut(id, read, write);
+                return Err(Errno::NOTCONN);
+            }
             Phase::Connecting => {
                 // The attempt is given up, and its caller told.
                 stream.phase = Phase::Fresh;
@@ -210,7 +224,7 @@ impl World {
     pub(super) fn connected(&mut self, id: Id) -> Result<(), Errno> {
         let stream = self.stream(id);
         if let Some(error) = stream.error.take() {
-            stream.call = Call::Idle;
+            stream.dissolve();
             return Err(error);
         }
         match stream.phase {
@@ -221,7 +235,7 @@ impl World {
             }
             // Whoever asked for the error has it. "Not yet" would leave its caller waiting for ever.
             Phase::Fresh | Phase::Closed => {
-                stream.call = Call::Idle;
+                stream.dissolve();
                 Err(Errno::CONNABORTED)
             }
         }

@@ -19,6 +19,16 @@ impl Network {
         network
     }
 
+    /// A network for one program that is alone, and reaches itself by this link. Its engine moves the clock; what falls on
+    /// one instant is shuffled. It waits so long for other threads, really, and not for ever.
+    pub(crate) fn alone(seed: u64, loopback: Link, patience: Duration) -> Self {
+        let network = Self::with_seed(seed);
+        let mut world = network.world.borrow_mut();
+        (world.is_shuffled, world.links.loopback, world.patience) = (true, loopback, Some(patience));
+        drop(world);
+        network
+    }
+
     /// What goes wrong: at the calls of the engines that are opened from now on, and between the hosts.
     pub(crate) fn go_wrong(&mut self, faults: &Faults) {
         self.faults = faults.clone();
@@ -35,6 +45,11 @@ impl Network {
     /// Writes down something that befalls the network.
     pub(crate) fn note(&self, what: impl std::fmt::Display) {
         self.world.borrow().note(HostId::default(), what);
+    }
+
+    /// Whether a bell of the only host was rung by another thread, so that its seed does not repeat it.
+    pub(crate) fn is_repeatable(&self) -> bool {
+        !self.was_rung_from_elsewhere(HostId::default())
     }
 
     /// Whether a bell of that host was rung by another thread, so that nothing here repeats.
@@ -97,6 +112,11 @@ impl Network {
     /// Whether an engine on that host would find something to do.
     pub(crate) fn has_news(&self, host: HostId) -> bool {
         self.world.borrow().has_news(host)
+    }
+
+    /// The sockets that engines on that host have, in words.
+    pub(crate) fn sockets_of(&self, host: HostId) -> Vec<String> {
+        self.world.borrow().sockets_of(host)
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -61,11 +61,6 @@ impl Hosts {
         })
     }
 
-    /// Whether that is where strangers come from.
-    pub(super) fn is_strange(&self, host: HostId) -> bool {
-        self.host(host).addresses.contains(&STRANGERS)
-    }
-
     #[cfg(test)]
     pub(super) fn ids(&self) -> impl Iterator<Item = HostId> + use<> {
         (0..self.hosts.len()).map(HostId)

@@ -18,7 +18,7 @@ use switchboard_selector::{Interest, Mode};
 
 use super::Lamps;
 use super::agenda::Event;
-use super::chime::Chime;
+use super::chime::{Chime, Slept};
 use super::hosts::HostId;
 use super::stream::{Family, Stream};
 use super::world::{Body, DeskId, Id, World};
@@ -304,8 +304,14 @@ impl Kernel for Simulated {
             }
         }
         let others = self.world().has_other_desks();
-        if self.chime.wait() {
-            return Ok(());
+        let patience = self.world().patience;
+        match self.chime.wait(patience) {
+            Slept::Rung => return Ok(()),
+            Slept::Forsaken => {}
+            Slept::InVain => {
+                let message = "nothing can ever happen again on this engine but by another thread, which takes too long";
+                return Err(io::Error::new(io::ErrorKind::TimedOut, message));
+            }
         }
         let hint = if others { ", unless another engine of its network has its turn" } else { "" };
         let message = format!(

@@ -129,8 +129,8 @@ impl World {
     fn knock(&mut self, id: Id) {
         let stream = self.stream(id);
         let (local, to) = stream.pair.expect("who knocks has a port to be answered at");
-        let far = stream.far;
-        if self.dice.is_some() && !self.hosts.is_strange(self.host_of(id)) {
+        let (far, is_strange) = (stream.far, stream.is_strange);
+        if self.dice.is_some() && !is_strange {
             self.attract(far, to);
         }
         match self.directory(far).find_ip(Protocol::Stream, to, local.port()) {

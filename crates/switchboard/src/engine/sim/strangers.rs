@@ -34,7 +34,7 @@ impl World {
                 _ if self.random().is_multiple_of(2) => (Deed::Reset, soon),
                 _ => (Deed::Leave, soon),
             };
-            if let Some(id) = self.come(to) {
+            if let Some(id) = self.come(at, to) {
                 self.note(at, format_args!("a stranger comes ({fault})"));
                 self.schedule(self.now + after, Event::Stranger { id, deed });
             }
@@ -61,10 +61,13 @@ impl World {
         }
     }
 
-    /// Knocks at that address as a stranger.
-    fn come(&mut self, to: SocketAddr) -> Option<Id> {
-        let host = self.hosts.strangers();
-        let id = self.insert(host, Body::Stream(Box::new(Stream::new(&to.into()))));
+    /// Knocks at that address of a host as a stranger.
+    fn come(&mut self, at: HostId, to: SocketAddr) -> Option<Id> {
+        // Whoever reaches a loopback address is on the same host.
+        let host = if to.ip().is_loopback() { at } else { self.hosts.strangers() };
+        let mut stream = Stream::new(&to.into());
+        stream.is_strange = true;
+        let id = self.insert(host, Body::Stream(Box::new(stream)));
         // An answer that is there already is none that a stranger waits for.
         match self.begin_to_connect(id, to) {
             Err(rustix::io::Errno::INPROGRESS) => Some(id),

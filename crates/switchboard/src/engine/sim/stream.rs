@@ -60,6 +60,8 @@ pub(super) struct Stream {
     pub(super) error: Option<Errno>,
     /// Closed by its owner; lives on until what it has sent has arrived.
     pub(super) orphan: bool,
+    /// A [stranger](super::strangers)'s.
+    pub(super) is_strange: bool,
     pub(super) options: Options,
 }
 
@@ -142,6 +144,7 @@ impl Stream {
             fin_seen: false,
             error: None,
             orphan: false,
+            is_strange: false,
             options: Options::default(),
         }
     }
@@ -162,12 +165,17 @@ impl Stream {
 
     /// Begins anew, as an end that knocks.
     pub(super) fn begin(&mut self, local: SocketAddr, to: SocketAddr, far: HostId) {
+        // What was shut down before it was ever connected stays so.
+        let is_fresh = self.phase == Phase::Fresh;
         *self = Self {
+            read_shut: is_fresh && self.read_shut,
+            write_shut: is_fresh && self.write_shut,
             phase: Phase::Connecting,
             call: Call::Underway,
             peer: Some(to.into()),
             pair: Some((local, to)),
             far,
+            is_strange: self.is_strange,
             options: self.options.clone(),
             local: local.into(),
             ..Self::new(&local.into())
@@ -329,14 +337,19 @@ impl Stream {
     /// The connection is over, by this error: `tcp_done`.
     pub(super) fn fail(&mut self, error: Errno) {
         self.error = Some(error);
-        // What was never connected has no direction to end.
-        self.read_shut = self.phase == Phase::Established;
-        self.write_shut = true;
+        (self.read_shut, self.write_shut) = (true, true);
         self.phase = Phase::Closed;
         self.outgoing.clear();
         self.charged = 0;
         self.wire.clear();
         self.incoming.truncate(self.arrived);
+    }
+
+    /// A failed attempt to connect is forgotten, as the engines on real kernels make it (connect(2), `AF_UNSPEC`): what was
+    /// never connected has no direction to end.
+    pub(super) fn dissolve(&mut self) {
+        self.call = Call::Idle;
+        (self.read_shut, self.write_shut) = (false, false);
     }
 
     /// Where it is connected to, as long as it is.

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use slotmap::{SlotMap, new_key_type};
 use switchboard_selector::{Interest, Mode};
@@ -49,6 +49,8 @@ pub(super) struct World {
     pub(super) is_driven: bool,
     /// What falls on one instant is in random order.
     pub(super) is_shuffled: bool,
+    /// For how long an engine really sleeps at most, until another thread rings.
+    pub(super) patience: Option<Duration>,
     /// Descriptors that were released and dropped, by whatever thread: to be closed.
     pub(super) lost: Arc<Mutex<Vec<Id>>>,
     sockets: SlotMap<Id, Entry>,
@@ -100,6 +102,7 @@ impl World {
             trace: None,
             is_driven: false,
             is_shuffled: false,
+            patience: None,
             lost: Arc::default(),
             sockets: SlotMap::with_key(),
             desks: SlotMap::with_key(),
@@ -274,6 +277,21 @@ impl World {
     pub(super) fn streams_to(&self, host: HostId) -> Vec<Id> {
         let is_to = |entry: &Entry| matches!(&entry.body, Body::Stream(stream) if stream.far == host);
         self.sockets.iter().filter(|(_, entry)| is_to(entry)).map(|(id, _)| id).collect()
+    }
+
+    /// The sockets that engines on a host have and have not closed, in words.
+    pub(super) fn sockets_of(&self, host: HostId) -> Vec<String> {
+        let here = self.sockets.values().filter(|entry| entry.host == host && entry.owner.is_some());
+        let words = here.filter_map(|Entry { body, .. }| match body {
+            Body::Stream(stream) if stream.orphan => None,
+            Body::Stream(stream) => Some(match &stream.peer {
+                Some(peer) => format!("a connection to {peer}"),
+                None => "a socket that is not connected".to_owned(),
+            }),
+            Body::Listener(listener) => Some(format!("a listener on {}", listener.address)),
+            Body::Datagram(datagram) => Some(format!("a socket for datagrams on {}", datagram.address)),
+        });
+        words.collect()
     }
 
     pub(super) fn insert(&mut self, host: HostId, body: Body) -> Id {

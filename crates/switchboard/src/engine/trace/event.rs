@@ -59,9 +59,9 @@ pub(super) enum Told {
     Waits,
     /// Nobody waits for it any more. A send goes on, with these bytes.
     GivenUp(Content),
-    Failed(Fault),
+    Failed(Cause),
     /// After so many bytes of a send.
-    FailedAfter(Fault, usize),
+    FailedAfter(Cause, usize),
     Opened(Name, Option<Address>),
     Accepted(Name, Address),
     /// The stream's own address.
@@ -100,7 +100,7 @@ pub(super) enum Kind {
 
 /// An error, without what differs from system to system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Fault {
+pub(super) struct Cause {
     pub(super) kind: io::ErrorKind,
     /// Only where the kind says nothing.
     code: Option<i32>,
@@ -117,7 +117,7 @@ impl Event {
     }
 }
 
-impl From<&io::Error> for Fault {
+impl From<&io::Error> for Cause {
     fn from(error: &io::Error) -> Self {
         // The kind of what has no kind cannot be named.
         let code = error.raw_os_error().filter(|_| format!("{:?}", error.kind()) == "Uncategorized");
@@ -216,9 +216,9 @@ impl Asked {
 impl Told {
     /// The end of the line that begins with what was asked.
     fn after(&self, asked: &Asked, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let (Asked::Open { kind, at }, Self::Failed(fault)) = (asked, self) {
+        if let (Asked::Open { kind, at }, Self::Failed(cause)) = (asked, self) {
             let at = at.as_ref().map(|at| format!(" at {at}")).unwrap_or_default();
-            return write!(f, "{}{at}: {fault}", kind.noun());
+            return write!(f, "{}{at}: {cause}", kind.noun());
         }
         let colon = if matches!(asked, Asked::Call | Asked::Wait) { "" } else { ": " };
         match self {
@@ -230,8 +230,8 @@ impl Told {
             Self::Waits => write!(f, "{colon}waits"),
             Self::GivenUp(content) if content.is_empty() => write!(f, "{colon}given up"),
             Self::GivenUp(content) => write!(f, ": {content}, not waited for"),
-            Self::Failed(fault) => write!(f, "{colon}{fault}"),
-            Self::FailedAfter(fault, bytes) => write!(f, ": {fault} after {bytes}{}", of_all(asked)),
+            Self::Failed(cause) => write!(f, "{colon}{cause}"),
+            Self::FailedAfter(cause, bytes) => write!(f, ": {cause} after {bytes}{}", of_all(asked)),
             Self::Opened(name, None) => write!(f, "{name}"),
             Self::Opened(name, Some(at)) => write!(f, "{name} at {at}"),
             Self::Accepted(name, peer) => write!(f, " -> {name} from {peer}"),
@@ -288,7 +288,7 @@ impl fmt::Display for Name {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.code {
             Some(code) => io::Error::from_raw_os_error(code).fmt(f),

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::net::Shutdown;
 
 use super::content::Content;
-use super::event::{Asked, Event, Fault, Kind, Name, Told, What, manner};
+use super::event::{Asked, Cause, Event, Kind, Name, Told, What, manner};
 use crate::engine::Address;
 
 /// All that a program observed of one socket; or of something else that it asked for.
@@ -100,10 +100,10 @@ impl Historian {
                 }
                 self.begin(*name, History::new(part, "opened"));
             }
-            Told::Failed(fault) => {
+            Told::Failed(cause) => {
                 let at = at.map(|at| format!(" at {}", self.place(at))).unwrap_or_default();
                 let part = role(host, &format!("{} that cannot be opened", kind.noun()));
-                self.histories.push(History::new(part, &format!("open{at}: {fault}")));
+                self.histories.push(History::new(part, &format!("open{at}: {cause}")));
             }
             _ => {}
         }
@@ -117,8 +117,8 @@ impl Historian {
         }
         match told {
             Told::Connected(_) => history.beginning.push(Line::Text(format!("connected to {place}"))),
-            Told::Failed(fault) => {
-                history.beginning.push(Line::Text(format!("connect to {place}: {fault}")));
+            Told::Failed(cause) => {
+                history.beginning.push(Line::Text(format!("connect to {place}: {cause}")));
             }
             _ => {}
         }
@@ -134,8 +134,8 @@ impl Historian {
                 };
                 self.begin(*name, History::new(part, &format!("accepted from {from}")));
             }
-            Told::Failed(fault) if is_told(*fault) => {
-                self.history(host, listener).received.push(Line::Text(format!("accept: {fault}")));
+            Told::Failed(cause) if is_told(*cause) => {
+                self.history(host, listener).received.push(Line::Text(format!("accept: {cause}")));
             }
             _ => {}
         }
@@ -171,8 +171,8 @@ impl Historian {
                 Asked::Send(..) => push_bytes(list, "sent", content),
                 _ => {}
             },
-            Told::Failed(fault) | Told::FailedAfter(fault, _) if is_told(*fault) => {
-                list.push(Line::Text(format!("{}: {fault}", asked.verb())));
+            Told::Failed(cause) | Told::FailedAfter(cause, _) if is_told(*cause) => {
+                list.push(Line::Text(format!("{}: {cause}", asked.verb())));
             }
             Told::Done => list.extend(done(asked).map(Line::Text)),
             _ => {}
@@ -195,7 +195,7 @@ impl Historian {
     /// Something asked for that has no socket, once it is over.
     fn alone(&mut self, part: String, told: &Told) {
         let end = match told {
-            Told::Failed(fault) => fault.to_string(),
+            Told::Failed(cause) => cause.to_string(),
             Told::Panicked => "panicked".to_owned(),
             Told::Done | Told::Resolved(_) => "done".to_owned(),
             _ => return,
@@ -259,8 +259,8 @@ fn done(asked: &Asked) -> Option<String> {
 }
 
 /// Whether an error tells of anything but that it is too early.
-fn is_told(fault: Fault) -> bool {
-    fault.kind != std::io::ErrorKind::WouldBlock
+fn is_told(cause: Cause) -> bool {
+    cause.kind != std::io::ErrorKind::WouldBlock
 }
 
 fn push_bytes(list: &mut Vec<Line>, verb: &'static str, content: &Content) {

@@ -12,7 +12,7 @@ use slotmap::SecondaryMap;
 
 use super::Trace;
 use super::content::Content;
-use super::event::{Asked, Fault, Kind, Name, Told, What};
+use super::event::{Asked, Cause, Kind, Name, Told, What};
 use crate::engine::{
     Address, Bell, Close, Descriptor, Done, Engine, Fact, Failed, Op, Plan, Pool, Question, Setting, Socket,
     Submitted, Ticket,
@@ -309,6 +309,6 @@ fn planned(plan: &Plan) -> (Kind, Option<Address>) {
     }
 }
 
-fn failed_after(fault: Fault, bytes: usize) -> Told {
-    if bytes == 0 { Told::Failed(fault) } else { Told::FailedAfter(fault, bytes) }
+fn failed_after(cause: Cause, bytes: usize) -> Told {
+    if bytes == 0 { Told::Failed(cause) } else { Told::FailedAfter(cause, bytes) }
 }

@@ -1,0 +1,86 @@
+//! What the two directions of one conversation know of each other: how far the answers are, and when bytes last went.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::task::{Poll, Waker};
+use std::time::{Duration, Instant};
+
+use switchboard::sleep;
+
+use super::client::now;
+
+/// See the top of this file.
+pub(super) struct Flow {
+    /// How many messages may be said before the first of them is answered.
+    ahead: usize,
+    answered: Cell<usize>,
+    has_said_all: Cell<bool>,
+    touched: Cell<Instant>,
+    /// Of whoever waits for an answer before it goes on.
+    waiting: RefCell<Option<Waker>>,
+}
+
+impl Flow {
+    /// Of a conversation that begins with that message.
+    pub(super) fn new(from: usize, ahead: usize) -> Self {
+        Self {
+            ahead,
+            answered: Cell::new(from),
+            has_said_all: Cell::new(false),
+            touched: Cell::new(now()),
+            waiting: RefCell::default(),
+        }
+    }
+
+    /// Waits until this message may be said.
+    pub(super) async fn room(&self, number: usize) {
+        poll_fn(|cx| {
+            if number - self.answered.get() < self.ahead {
+                return Poll::Ready(());
+            }
+            self.waiting.replace(Some(cx.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Something has come: all messages before this one have their answers.
+    pub(super) fn answered(&self, until: usize) {
+        self.touch();
+        if self.answered.replace(until) != until
+            && let Some(waker) = self.waiting.take()
+        {
+            waker.wake();
+        }
+    }
+
+    /// A byte went.
+    pub(super) fn touch(&self) {
+        self.touched.set(now());
+    }
+
+    /// When one last did.
+    pub(super) fn touched(&self) -> Instant {
+        self.touched.get()
+    }
+
+    /// The client has ended its side.
+    pub(super) fn said_all(&self) {
+        self.has_said_all.set(true);
+    }
+
+    pub(super) fn has_said_all(&self) -> bool {
+        self.has_said_all.get()
+    }
+
+    /// Waits until nothing has gone for so long.
+    pub(super) async fn stuck(&self, patience: Duration) {
+        loop {
+            let left = (self.touched() + patience).saturating_duration_since(now());
+            if left.is_zero() {
+                return;
+            }
+            sleep(left).await;
+        }
+    }
+}
