@@ -15,6 +15,8 @@ mod notes;
 pub(crate) mod options;
 mod report;
 mod sum;
+#[cfg(test)]
+mod tests;
 mod work;
 mod world;
 

@@ -47,13 +47,15 @@ impl Dialogue {
         // It may be too long for a short message, of which it is the beginning then.
         write!(into, "{client}.{number} ").expect("a vector takes everything");
         into.truncate(begin + text);
+        // What follows looks the same nowhere else (Knuth's multiplicative hashing).
+        let mut state = client as u64 ^ ((number as u64) << 20);
         while into.len() < begin + text {
-            let at = into.len() - begin;
-            let letter = (client * 7 + number * 3 + at) % 27;
-            match u8::try_from(letter) {
-                Ok(26) | Err(_) if at + 2 <= text => into.extend_from_slice(SHARP_S.as_bytes()),
-                Ok(26) | Err(_) => into.push(b'-'),
-                Ok(letter) => into.push(b'a' + letter),
+            state = state.wrapping_add(1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            let letter = (state >> 59) as u8;
+            match letter {
+                0..26 => into.push(b'a' + letter),
+                26 if into.len() + 2 <= begin + text => into.extend_from_slice(SHARP_S.as_bytes()),
+                _ => into.push(b'-'),
             }
         }
         into.extend_from_slice(end);
