@@ -1,7 +1,7 @@
 //! What all scenarios share: the seeds they are run with, links of every kind, and bytes that tell where they belong.
 //!
-//! `SWITCHBOARD_SEEDS` says which seeds: `1000` are the first thousand, `17..18` is one. A scenario that fails says its seed
-//! and the command that repeats it. All that a scenario leaves to chance follows from the seed.
+//! `SWITCHBOARD_SEEDS` says which seeds: `1000` are the first thousand, `100..200` those; `SWITCHBOARD_SEED=17` is one. A
+//! scenario that fails says its seed and the command that repeats it. All that it leaves to chance follows from the seed.
 
 use std::env;
 use std::ops::Range;
@@ -24,21 +24,28 @@ pub(crate) fn with_every_seed(name: &str, scenario: fn(u64) -> Result<(), Failed
             Err(_) => "it panicked, as said above".to_owned(),
         };
         panic!(
-            "seed {seed} of {name} fails: {told}\nrepeat it with SWITCHBOARD_SEEDS={seed}..{} cargo test -p switchboard \
-             --test simulated_server {name}",
-            seed + 1
+            "seed {seed} of {name} fails: {told}\nrepeat it with: SWITCHBOARD_SEED={seed} cargo test -p switchboard \
+             --test simulated_server {name}"
         );
     }
 }
 
 fn seeds() -> Range<u64> {
+    let number = |text: &str| -> u64 {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{text:?} is no seed; give a number, or a range such as 100..200"))
+    };
+    if let Ok(text) = env::var("SWITCHBOARD_SEED") {
+        let seed = number(&text);
+        return seed..seed + 1;
+    }
     let Ok(text) = env::var("SWITCHBOARD_SEEDS") else { return 0..USUAL };
     let (from, to) = text.split_once("..").unwrap_or(("0", &text));
-    let number = |text: &str| {
-        text.parse().unwrap_or_else(|_| panic!("SWITCHBOARD_SEEDS is {text:?}; give a number, or A..B"))
-    };
-    let seeds: Range<u64> = number(from)..number(to);
-    assert!(!seeds.is_empty(), "SWITCHBOARD_SEEDS names no seed: {text:?}");
+    let seeds = number(from)..number(to);
+    assert!(
+        !seeds.is_empty(),
+        "SWITCHBOARD_SEEDS={text} names no seed; give a number, or a range such as 100..200"
+    );
     seeds
 }
 
