@@ -38,7 +38,7 @@ impl Flow {
     /// Waits until this message may be said.
     pub(super) async fn room(&self, number: usize) {
         poll_fn(|cx| {
-            if number - self.answered.get() < self.ahead {
+            if number.saturating_sub(self.answered.get()) < self.ahead {
                 return Poll::Ready(());
             }
             self.waiting.replace(Some(cx.waker().clone()));
