@@ -119,6 +119,7 @@ pub(super) struct LowSimulate {
 impl LowSimulate {
     pub(super) fn understand(self) -> Result<Command, Error> {
         let server = self.server()?;
+        let (link, is_quick) = self.link.as_deref().map_or(Ok((usual_link(), true)), understand_link)?;
         let options = Options {
             seeds: understand_seeds(&self.seeds)?,
             clients: at_least_one("clients", &self.clients, "nobody would come")?,
@@ -129,7 +130,8 @@ impl LowSimulate {
                 .faults
                 .parse::<Faults>()
                 .map_err(|wrong| wrong_value("faults", &self.faults, wrong))?,
-            link: self.link.as_deref().map_or(Ok(usual_link()), understand_link)?,
+            link,
+            is_quick,
             trace: self.trace,
             check: self.check,
             most_failures: match self.keep_going {
@@ -227,18 +229,25 @@ fn usual_link() -> Link {
     Link::default().latency(Duration::from_micros(100)).jitter(Duration::from_micros(400))
 }
 
-fn understand_link(text: &str) -> Result<Link, Error> {
+/// The link, and whether what is sent on it arrives within a moment: nothing is lost, and not much is waited for.
+fn understand_link(text: &str) -> Result<(Link, bool), Error> {
     const NAMES: &str = "latency, jitter, bandwidth, loss and reordering";
     let wrong = |what: &dyn std::fmt::Display| wrong_value("link", text, what);
-    let mut link = Link::default();
+    let (mut link, mut is_quick) = (Link::default(), true);
     for item in text.split(',').map(str::trim) {
         let Some((name, value)) = item.split_once('=') else {
             return Err(wrong(&format_args!("{} has no value; give such as latency=5ms", shown(item))));
         };
         let about = |what: String| wrong(&format_args!("{name}={value}: {what}"));
+        let time = |is_quick: &mut bool| {
+            let time = duration(value).map_err(about)?;
+            *is_quick &= time <= MOMENT;
+            Ok(time)
+        };
+        is_quick &= !matches!(name, "bandwidth" | "loss");
         link = match name {
-            "latency" => link.latency(duration(value).map_err(about)?),
-            "jitter" => link.jitter(duration(value).map_err(about)?),
+            "latency" => link.latency(time(&mut is_quick)?),
+            "jitter" => link.jitter(time(&mut is_quick)?),
             "bandwidth" => match bytes(value).map_err(about)? {
                 0 => {
                     return Err(about("nothing would ever arrive; give at least a byte a second".to_owned()));
@@ -250,7 +259,7 @@ fn understand_link(text: &str) -> Result<Link, Error> {
             _ => return Err(wrong(&format_args!("{}: a link has {NAMES}", shown(name)))),
         };
     }
-    Ok(link)
+    Ok((link, is_quick))
 }
 
 /// A share, as `0.1%` or `0.001`.
@@ -309,6 +318,9 @@ Exit codes:
   2      wrong use
   3      an invariant did not hold
   128+n  ended by a signal n; what has been found is told";
+
+/// What is not long, by a server's grace.
+const MOMENT: Duration = Duration::from_millis(100);
 
 /// How many may wait in the queue of the server: as many as with `switchboard serve`.
 const BACKLOG: u32 = 1024;

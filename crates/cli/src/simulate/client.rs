@@ -62,7 +62,6 @@ impl Client {
         (options, server): (&Rc<Options>, &Address),
         (notebook, injected): (&Notebook, &Injected),
     ) -> Self {
-        let number_of_its_own = (number as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         Self {
             number,
             options: Rc::clone(options),
@@ -70,7 +69,7 @@ impl Client {
             server: server.clone(),
             notebook: notebook.clone(),
             injected: injected.clone(),
-            rng: RefCell::new(Rng::with_seed(seed ^ number_of_its_own)),
+            rng: RefCell::new(Rng::with_seed(spread(seed, number as u64))),
         }
     }
 
@@ -110,6 +109,8 @@ impl Client {
                 return None;
             }
             self.notebook.open().attempts += 1;
+            // What comes back now may have been said before it listened.
+            let is_to_listen = self.notebook.open().has_begun;
             let error = match Stream::connect(self.server.clone()).await {
                 Ok(stream) => {
                     self.notebook.open().connected += 1;
@@ -117,7 +118,7 @@ impl Client {
                 }
                 Err(error) => error,
             };
-            if error.kind() == io::ErrorKind::ConnectionRefused && self.notebook.open().has_begun {
+            if error.kind() == io::ErrorKind::ConnectionRefused && is_to_listen {
                 // Told to end before its clients came, it has a right to.
                 if self.injected.count(Fault::Signal) == 0 {
                     self.complain(Invariant::Refused, "was refused");
@@ -137,8 +138,7 @@ impl Client {
         let flow = Flow::new(from, manner.ahead);
         let (mut reader, mut writer) = stream.into_split();
         let expected = Expected::new(&self.dialogue, self.number, from, until);
-        let last_words = self.last_words(&manner);
-        let mut expected = expected.and(last_words);
+        let mut expected = expected.and(self.last_words(&manner));
         let speaking = async {
             // Whoever has the other end tells the reader of it, too.
             self.speak(&mut writer, &manner, &flow, (from, until)).await.ok();
@@ -170,8 +170,8 @@ impl Client {
             }
             Read::End(ended) => {
                 let end = self.judge(&expected, &flow, ended, (from, until));
-                let has_failed = !last_words.is_empty() && matches!(end, End::Complete);
-                self.notebook.open().failures += u64::from(has_failed && expected.is_complete());
+                let has_failed = expected.is_to_fail() && expected.is_complete();
+                self.notebook.open().failures += u64::from(has_failed && matches!(end, End::Complete));
                 end
             }
         }
@@ -180,10 +180,15 @@ impl Client {
     /// The server has ended the conversation, or something has cut it off.
     fn judge(&self, expected: &Expected<'_>, flow: &Flow, ended: io::Result<()>, of: (usize, usize)) -> End {
         let ((from, until), course) = (of, self.dialogue.course());
-        let is_over = expected.is_complete() && (course != Course::Silent || flow.has_said_all());
+        // Who answers is not to hang up before the client has, unless it was made to fail.
+        let has_listened = course == Course::Visit || flow.has_said_all() || expected.is_to_fail();
+        let is_over = expected.is_complete() && has_listened;
         let answered = if course == Course::Answered { expected.answered() } else { from };
         if is_over && ended.is_ok() {
             self.count(until - from);
+            if course != Course::Visit && flow.has_said_all() {
+                self.notebook.open().delivered += flow.said();
+            }
             return End::Complete;
         }
         self.count(answered - from);
@@ -228,15 +233,14 @@ impl Client {
             }
             self.notebook.open().said += bytes.len() as u64;
             writer.write_all(&bytes).await?;
-            flow.touch();
+            flow.say(bytes.len());
             bytes.clear();
         }
         if course == Course::Endless {
             return Ok(());
         }
-        writer.shutdown().await?;
         flow.said_all();
-        Ok(())
+        writer.shutdown().await
     }
 
     /// Hears the answers, until the end.
@@ -293,6 +297,15 @@ impl Client {
 /// The time of the client's host.
 pub(super) fn now() -> Instant {
     EventLoop::with_current(|event_loop| event_loop.now()).expect("clients run on a loop")
+}
+
+/// A seed for one of the clients of a seed: near ones would begin with the same lots (SplitMix64, as in the engines).
+fn spread(seed: u64, number: u64) -> u64 {
+    let mut bits =
+        seed.wrapping_mul(0x2545_F491_4F6C_DD1D) ^ (number + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    bits ^ (bits >> 31)
 }
 
 /// For how long nothing may go, by the network's clock, while somebody waits for it. TCP may take minutes to repeat what is

@@ -16,6 +16,7 @@ pub(super) struct Expected<'a> {
     at: usize,
     /// What comes behind all answers.
     tail: &'static [u8],
+    is_to_fail: bool,
     /// How much came in all.
     heard: u64,
 }
@@ -25,12 +26,28 @@ impl<'a> Expected<'a> {
     pub(super) fn new(dialogue: &'a Dialogue, client: usize, from: usize, until: usize) -> Self {
         let mut pending = Vec::new();
         dialogue.opening(&mut pending);
-        Self { dialogue, client, from, next: from, until, pending, at: 0, tail: b"", heard: 0 }
+        Self {
+            dialogue,
+            client,
+            from,
+            next: from,
+            until,
+            pending,
+            at: 0,
+            tail: b"",
+            is_to_fail: false,
+            heard: 0,
+        }
     }
 
     /// The same, with this behind all answers.
     pub(super) fn and(self, tail: &'static [u8]) -> Self {
-        Self { tail, ..self }
+        Self { tail, is_to_fail: !tail.is_empty(), ..self }
+    }
+
+    /// Whether the service is to fail at what comes behind all answers.
+    pub(super) fn is_to_fail(&self) -> bool {
+        self.is_to_fail
     }
 
     /// More has come.

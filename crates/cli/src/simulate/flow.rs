@@ -14,6 +14,7 @@ pub(super) struct Flow {
     /// How many messages may be said before the first of them is answered.
     ahead: usize,
     answered: Cell<usize>,
+    said: Cell<u64>,
     has_said_all: Cell<bool>,
     touched: Cell<Instant>,
     /// The longest time for which none went.
@@ -28,6 +29,7 @@ impl Flow {
         Self {
             ahead,
             answered: Cell::new(from),
+            said: Cell::new(0),
             has_said_all: Cell::new(false),
             touched: Cell::new(now()),
             silence: Cell::new(Duration::ZERO),
@@ -38,7 +40,7 @@ impl Flow {
     /// Waits until this message may be said.
     pub(super) async fn room(&self, number: usize) {
         poll_fn(|cx| {
-            if number - self.answered.get() < self.ahead {
+            if number.saturating_sub(self.answered.get()) < self.ahead {
                 return Poll::Ready(());
             }
             self.waiting.replace(Some(cx.waker().clone()));
@@ -57,8 +59,19 @@ impl Flow {
         }
     }
 
+    /// So many bytes were said.
+    pub(super) fn say(&self, bytes: usize) {
+        self.said.set(self.said.get() + bytes as u64);
+        self.touch();
+    }
+
+    /// How many were.
+    pub(super) fn said(&self) -> u64 {
+        self.said.get()
+    }
+
     /// A byte went.
-    pub(super) fn touch(&self) {
+    fn touch(&self) {
         self.silence.set(self.silence());
         self.touched.set(now());
     }
@@ -68,7 +81,7 @@ impl Flow {
         self.silence.get().max(now().saturating_duration_since(self.touched.get()))
     }
 
-    /// The client has ended its side.
+    /// The client ends its side.
     pub(super) fn said_all(&self) {
         self.has_said_all.set(true);
     }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 
+use switchboard::server::{Receipt, Why as Cancelled};
 use switchboard::sim::{Failed, Fault, Injected, Report, Why};
 
 use super::notes::Notes;
@@ -62,7 +63,9 @@ impl Invariant {
             Self::Duplicated => "no byte comes twice, and none that nobody said",
             Self::Cut => "a conversation is cut off only by a reset or an abort that was injected",
             Self::Silent => "whoever waits is answered, and whoever has ended is hung up on",
-            Self::Open => "every connection is closed when the server has ended",
+            Self::Open => {
+                "a connection is closed when its client has gone, and every one when the server has ended"
+            }
             Self::Refused => "a server that listens refuses nobody",
             Self::Receipt => "the receipt adds up, and agrees with who came and what was said",
             Self::Bound => "what waits to be sent in a session is bounded",
@@ -139,6 +142,7 @@ pub(super) fn judge(
         let tasks: Vec<_> = notes.tasks.iter().map(String::as_str).collect();
         all.push(Broken::new(Invariant::Task, list("left behind by the server", &tasks)));
     }
+    all.extend(kept(options, receipt, injected));
     all.extend(books(options, notes, receipt, injected));
     let failures = report.failures.iter().filter(|(host, _)| host == super::world::SERVER).count() as u64;
     let reported = failures + notes.logged;
@@ -172,17 +176,29 @@ fn cut_off(notes: &Notes, injected: &Injected) -> Option<Broken> {
     (cut.len() as u64 > reasons).then(|| Broken::new(Invariant::Cut, list(&what, &cut)))
 }
 
+/// Whether the server kept connections of clients who had gone, until it was told to end and its grace was over.
+fn kept(options: &Options, receipt: &Receipt, injected: &Injected) -> Option<Broken> {
+    let cut_off: Vec<_> = receipt.left.iter().filter(|left| left.why == Cancelled::Drain).collect();
+    let strangers = strangers(injected);
+    let is_told_early = injected.count(Fault::Signal) > 0;
+    if is_told_early || !options.is_prompt() || cut_off.len() as u64 <= strangers {
+        return None;
+    }
+    let what = format!("{} were cut off at the end, and only {strangers} strangers had come", cut_off.len());
+    let cut_off: Vec<_> = cut_off.iter().map(ToString::to_string).collect();
+    let cut_off: Vec<_> = cut_off.iter().map(String::as_str).collect();
+    Some(Broken::new(Invariant::Open, list(&what, &cut_off)))
+}
+
+/// How many came that nobody has written.
+fn strangers(injected: &Injected) -> u64 {
+    [Fault::Early, Fault::Late, Fault::Half].map(|fault| injected.count(fault)).iter().sum()
+}
+
 /// Whether the receipt adds up, and agrees with what clients have seen.
-fn books(
-    options: &Options,
-    notes: &Notes,
-    receipt: &switchboard::server::Receipt,
-    injected: &Injected,
-) -> Option<Broken> {
-    let switchboard::server::Receipt { accepted, finished, failed, cancelled, lost, sent, received, .. } =
-        *receipt;
-    let strangers: u64 =
-        [Fault::Early, Fault::Late, Fault::Half].map(|fault| injected.count(fault)).iter().sum();
+fn books(options: &Options, notes: &Notes, receipt: &Receipt, injected: &Injected) -> Option<Broken> {
+    let Receipt { accepted, finished, failed, cancelled, lost, sent, received, .. } = *receipt;
+    let strangers = strangers(injected);
     let Notes { attempts, connected, failures, .. } = *notes;
     // A server that was told to end early refuses those who come then; and who is cut off may have sent for nothing.
     let came = if injected.count(Fault::Signal) > 0 { 0 } else { connected };
@@ -198,6 +214,8 @@ fn books(
         format!("{} at once, and the limit is {}", receipt.most_at_once, options.limit().unwrap_or_default())
     } else if received > notes.said {
         format!("{received} bytes received, and only {} said", notes.said)
+    } else if received < notes.delivered {
+        format!("{received} bytes received, and {} were said and their end was heard", notes.delivered)
     } else if sent < notes.heard {
         format!("{sent} bytes sent, and {} heard", notes.heard)
     } else {

@@ -20,6 +20,8 @@ pub(super) struct Notes {
     /// Bytes that clients have said and heard.
     pub(super) said: u64,
     pub(super) heard: u64,
+    /// Of what was said, what the server has to have received.
+    pub(super) delivered: u64,
     /// Conversations that ended before their end, and how.
     pub(super) cut: Vec<String>,
     /// Conversations that the service was to end as failures, and did.

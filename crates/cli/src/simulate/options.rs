@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use switchboard::sim::{Faults, Link};
 
@@ -21,6 +22,8 @@ pub(crate) struct Options {
     pub(crate) server: serve::options::Options,
     pub(crate) faults: Faults,
     pub(crate) link: Link,
+    /// Whether what is sent on it arrives within a moment.
+    pub(crate) is_quick: bool,
     /// Where to write down what happens.
     pub(crate) trace: Option<PathBuf>,
     /// Each seed is run twice.
@@ -39,6 +42,13 @@ impl Options {
     pub(super) fn dialogue(&self) -> Dialogue {
         let greeting = self.server.greeting.clone().into_bytes();
         Dialogue { service: self.server.service, greeting, size: self.size }
+    }
+
+    /// Whether all that is said is said and heard well before the end of the grace period.
+    pub(super) fn is_prompt(&self) -> bool {
+        let wrong = self.server.faults;
+        let is_late = !(wrong.delay.is_zero() && wrong.jitter.is_zero()) || wrong.drip.is_some();
+        self.is_quick && !is_late && self.server.grace >= Duration::from_secs(1)
     }
 
     pub(super) fn limit(&self) -> Option<usize> {

@@ -13,6 +13,8 @@ use crate::engine::Bell;
 /// One engine's.
 pub(super) struct Chime {
     state: Mutex<State>,
+    /// The same as in the state, for who asks each time a loop could be turned.
+    is_rung: AtomicBool,
     changed: Condvar,
     /// The thread of the engine.
     home: ThreadId,
@@ -42,6 +44,7 @@ impl Default for Chime {
     fn default() -> Self {
         Self {
             state: Mutex::default(),
+            is_rung: AtomicBool::new(false),
             changed: Condvar::new(),
             home: thread::current().id(),
             rung_from_elsewhere: AtomicBool::new(false),
@@ -59,12 +62,12 @@ impl Chime {
 
     /// Whether it was rung, and nobody has heard it yet.
     pub(super) fn is_rung(&self) -> bool {
-        self.lock().rung
+        self.is_rung.load(Ordering::Acquire)
     }
 
     /// Whether it was rung since the last call.
     pub(super) fn take(&self) -> bool {
-        std::mem::take(&mut self.lock().rung)
+        self.hear(&mut self.lock())
     }
 
     /// Sleeps until it is rung, for so long at most if it is said how long; at once or later, there may be nobody left who could.
@@ -78,7 +81,7 @@ impl Chime {
                 waited.unwrap_or_else(PoisonError::into_inner).0
             }
         };
-        match (std::mem::take(&mut state.rung), state.ringers) {
+        match (self.hear(&mut state), state.ringers) {
             (true, _) => Slept::Rung,
             (false, 0) => Slept::Forsaken,
             (false, _) => Slept::InVain,
@@ -90,11 +93,19 @@ impl Chime {
         self.rung_from_elsewhere.load(Ordering::Relaxed)
     }
 
+    fn hear(&self, state: &mut State) -> bool {
+        self.is_rung.store(false, Ordering::Release);
+        std::mem::take(&mut state.rung)
+    }
+
     fn ring(&self) {
         if thread::current().id() != self.home {
             self.rung_from_elsewhere.store(true, Ordering::Relaxed);
         }
-        self.lock().rung = true;
+        let mut state = self.lock();
+        state.rung = true;
+        self.is_rung.store(true, Ordering::Release);
+        drop(state);
         self.changed.notify_all();
     }
 
