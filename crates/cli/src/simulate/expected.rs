@@ -2,6 +2,7 @@
 
 use super::dialogue::{Course, Dialogue};
 use super::invariants::{Broken, Invariant};
+use crate::service::Service;
 
 /// The rest of one conversation, as it has to go.
 pub(super) struct Expected<'a> {
@@ -19,6 +20,8 @@ pub(super) struct Expected<'a> {
     is_to_fail: bool,
     /// How much came in all.
     heard: u64,
+    /// How many of the last bytes were wrong.
+    wrong: usize,
 }
 
 impl<'a> Expected<'a> {
@@ -37,6 +40,7 @@ impl<'a> Expected<'a> {
             tail: b"",
             is_to_fail: false,
             heard: 0,
+            wrong: 0,
         }
     }
 
@@ -56,6 +60,8 @@ impl<'a> Expected<'a> {
             let left = &self.pending[self.at..];
             let count = left.len().min(bytes.len());
             if left[..count] != bytes[..count] {
+                let right = bytes.iter().zip(left).take_while(|(is, was)| is == was).count();
+                self.wrong = bytes.len() - right;
                 return Err(self.explain(bytes));
             }
             self.at += count;
@@ -68,6 +74,12 @@ impl<'a> Expected<'a> {
                 return Err(self.explain(bytes));
             }
         }
+    }
+
+    /// Whether these bytes, which were wrong, are the end of an answer to a part of a line.
+    pub(super) fn ends_with_short_line(&self, bytes: &[u8]) -> bool {
+        let is_line = self.dialogue.service == Service::Line && self.next > self.from;
+        is_line && matches!(&bytes[bytes.len() - self.wrong..], b"\r\n" | b"\r" | b"\n")
     }
 
     /// The first message whose answer has not come to its end.
@@ -158,7 +170,6 @@ const FAR: usize = 1000;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::Service;
 
     fn dialogue() -> Dialogue {
         Dialogue { service: Service::Line, greeting: b"Hi! ".to_vec(), size: 40 }
@@ -183,6 +194,20 @@ mod tests {
             }
             assert!(expected.is_complete() && answered == 10);
             assert_eq!(expected.heard(), all.len() as u64);
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_part_of_a_line_is_known_by_its_end() {
+        let dialogue = dialogue();
+        let right = all(&dialogue);
+        let before = right.len() - 50;
+        for (end, is_short) in [(&b"\r\n"[..], true), (b"\r", true), (b"\r\nE", false), (b"xy", false)] {
+            let mut expected = Expected::new(&dialogue, 1, 2, 10);
+            expected.hear(&right[..before]).unwrap();
+            let bytes = [&right[before..before + 20], end].concat();
+            assert!(expected.hear(&bytes).is_err());
+            assert_eq!(expected.ends_with_short_line(&bytes), is_short, "{end:?}");
         }
     }
 

@@ -19,6 +19,8 @@ pub(super) struct Flow {
     touched: Cell<Instant>,
     /// The longest time for which none went.
     silence: Cell<Duration>,
+    /// When something was last said.
+    last_said: Cell<Instant>,
     /// Of whoever waits for an answer before it goes on.
     waiting: RefCell<Option<Waker>>,
 }
@@ -33,6 +35,7 @@ impl Flow {
             has_said_all: Cell::new(false),
             touched: Cell::new(now()),
             silence: Cell::new(Duration::ZERO),
+            last_said: Cell::new(now()),
             waiting: RefCell::default(),
         }
     }
@@ -62,6 +65,7 @@ impl Flow {
     /// So many bytes were said.
     pub(super) fn say(&self, bytes: usize) {
         self.said.set(self.said.get() + bytes as u64);
+        self.last_said.set(now());
         self.touch();
     }
 
@@ -76,8 +80,13 @@ impl Flow {
         self.touched.set(now());
     }
 
-    /// The longest time for which none went.
-    pub(super) fn silence(&self) -> Duration {
+    /// The longest time for which the server may have taken it for idle: none went, or nothing was said, and what was
+    /// heard may have come long before.
+    pub(super) fn idle(&self) -> Duration {
+        self.silence().max(now().saturating_duration_since(self.last_said.get()))
+    }
+
+    fn silence(&self) -> Duration {
         self.silence.get().max(now().saturating_duration_since(self.touched.get()))
     }
 

@@ -356,11 +356,7 @@ impl Inner {
             }
             Ok(_) => {}
             Err(failed) => {
-                if let Some(Op::Send { parts, .. }) = &failed.op {
-                    let unsent: usize = parts.iter().map(|part| part.len()).sum();
-                    let waited = self.buffered.get() - self.unsent.borrow().len();
-                    self.count_sent(event_loop, waited.saturating_sub(unsent));
-                }
+                self.count_failed(event_loop, failed.op.as_ref());
                 return self.finish(event_loop, Err(failed.error), Close::Now);
             }
         }
@@ -372,6 +368,15 @@ impl Inner {
     fn count_sent(&self, event_loop: &EventLoop, count: usize) {
         self.active.set(event_loop.now());
         self.sent.set(self.sent.get() + count as u64);
+    }
+
+    /// Counts what has gone of a send that failed.
+    fn count_failed(&self, event_loop: &EventLoop, op: Option<&Op>) {
+        if let Some(Op::Send { parts, .. }) = op {
+            let unsent: usize = parts.iter().map(|part| part.len()).sum();
+            let waited = self.buffered.get() - self.unsent.borrow().len();
+            self.count_sent(event_loop, waited.saturating_sub(unsent));
+        }
     }
 
     fn stop_receiving(&self, event_loop: &EventLoop) {
@@ -386,12 +391,19 @@ impl Inner {
             return;
         }
         self.stop_receiving(event_loop);
+        event_loop.engine().close(self.socket, how);
         if let Some(ticket) = self.sending.take() {
+            // What the system has of it has been sent, as far as that is known already.
+            let outcome = event_loop.engine().take(ticket);
             event_loop.withdraw(ticket);
+            match outcome {
+                Ok(Done::Sent { bytes, .. }) => self.count_sent(event_loop, bytes),
+                Ok(_) => {}
+                Err(failed) => self.count_failed(event_loop, failed.op.as_ref()),
+            }
         }
         self.unsent.take();
         self.buffered.set(0);
-        event_loop.engine().close(self.socket, how);
         let inner = Rc::clone(self);
         event_loop.soon(move |_| {
             let handler = inner.handler.take();
