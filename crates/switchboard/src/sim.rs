@@ -31,7 +31,6 @@ pub use report::Report;
 /// use std::io;
 /// use std::time::Duration;
 ///
-/// use futures_lite::AsyncReadExt;
 /// use switchboard::net::Stream;
 /// use switchboard::server::Server;
 /// use switchboard::sim::{Faults, Link, Sim};
