@@ -173,7 +173,7 @@ fn an_invariant_that_does_not_hold_is_told_with_the_command_that_repeats_it() {
 
 #[test]
 fn all_seeds_are_run_if_that_is_asked_for() {
-    let broken = "--faults none --delay 1h --clients 1 --messages 1 --seeds 0..12";
+    let broken = "--faults none --delay 1h --clients 4 --messages 1 --seeds 0..12";
     let (code, told) = simulate_telling_json(&format!("{broken} --keep-going"));
     assert_eq!((code, told["failures"].as_array().unwrap().len()), (Some(3), 12), "{told}");
     let (_, told) = simulate_telling_json(broken);

@@ -65,6 +65,7 @@ impl Flow {
     /// So many bytes were said.
     pub(super) fn say(&self, bytes: usize) {
         self.said.set(self.said.get() + bytes as u64);
+        self.silence.set(self.idle());
         self.last_said.set(now());
         self.touch();
     }
