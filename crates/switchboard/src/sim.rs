@@ -227,19 +227,22 @@ impl Sim {
     }
 
     /// Pulls the plug of a host: its program is gone, and tells nobody. Who is connected to it hears nothing, until it is
-    /// [restarted](Self::restart) and answers what it does not know with RST.
+    /// [restarted](Self::restart) and answers what it does not know with RST. Crashed before the network begins, it is not
+    /// there until then.
     pub fn crash(&mut self, host: &str) {
-        let at = self.place(host);
-        self.network.note(format_args!("{host} crashes"));
-        self.network.crash(self.hosts[at].id);
-        self.hosts[at].stop();
+        self.set_up([host; 2], |sim, [host, _]| {
+            let at = sim.place(host);
+            sim.network.note(format_args!("{host} crashes"));
+            sim.network.crash(sim.hosts[at].id);
+            sim.hosts[at].stop();
+        });
     }
 
     /// Begins a host's program anew, if need be after a [`crash`](Self::crash).
     pub fn restart(&mut self, host: &str) {
         self.crash(host);
+        self.set_up([host; 2], |sim, [host, _]| sim.network.start(sim.named(host).id));
         let at = self.place(host);
-        self.network.start(self.hosts[at].id);
         if self.has_begun {
             self.network.note(format_args!("{host} begins anew"));
             self.hosts[at].start(&self.network, self.trace.as_ref());

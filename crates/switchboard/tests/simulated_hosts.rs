@@ -5,11 +5,11 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use futures_lite::future::or;
+use futures_lite::future::{or, yield_now};
 use switchboard::engine::Listen;
 use switchboard::net::{Listener, Stream};
-use switchboard::sim::{Faults, Sim};
-use switchboard::{sleep, spawn};
+use switchboard::sim::{Faults, Link, Sim, Why};
+use switchboard::{sleep, spawn, timeout};
 
 /// A network on which nothing goes wrong but what a test asks for.
 fn sim(seed: u64) -> Sim {
@@ -82,4 +82,69 @@ fn destructors_of_a_host_that_crashes_find_nothing() {
     assert_eq!(report.failures, []);
     use io::ErrorKind::{NetworkDown, NotFound};
     assert_eq!(*answers.borrow(), [NotFound, NotFound, NetworkDown]);
+}
+
+#[test]
+fn who_never_sleeps_holds_up_neither_the_script_nor_the_limit() {
+    let turns = Rc::new(Cell::new(0));
+    let busy = || {
+        let turns = Rc::clone(&turns);
+        move || {
+            let turns = Rc::clone(&turns);
+            async move {
+                loop {
+                    turns.set(turns.get() + 1);
+                    assert!(turns.get() < 100_000, "nothing ends it");
+                    yield_now().await;
+                }
+            }
+        }
+    };
+    sim(1).host("busy", busy()).at(MILLISECOND, |sim| sim.crash("busy")).run().unwrap();
+    let failed = sim(1).host("busy", busy()).limit(MILLISECOND).run().unwrap_err();
+    assert!(matches!(failed.why, Why::TooLong(_)), "{failed}");
+    let mut sim = sim(1).host("busy", busy());
+    sim.advance(MILLISECOND).unwrap();
+    assert!(sim.age() < 2 * MILLISECOND, "{sim:?}");
+}
+
+#[test]
+fn who_crashes_before_the_beginning_is_not_there() {
+    let simulation = |is_there: bool| {
+        let client = move || async move {
+            let connected = timeout(500 * MILLISECOND, Stream::connect("server:7")).await;
+            assert_eq!(connected.is_ok(), is_there);
+        };
+        sim(1).host("server", listen).host("client", client)
+    };
+    let mut off = simulation(false);
+    off.crash("server");
+    off.check().unwrap();
+    let mut on = simulation(true);
+    on.crash("server");
+    on.restart("server");
+    on.check().unwrap();
+}
+
+#[test]
+fn centuries_are_no_end_of_the_world() {
+    let quick = async || sleep(MILLISECOND).await;
+    let slow = Link::default().latency(Duration::MAX).jitter(Duration::MAX).loss(0.9);
+    let client = async || Stream::connect("server:7").await.map(drop);
+    let mut simulation = sim(1).host("server", listen).host("client", client).link(slow).limit(Duration::MAX);
+    simulation.run().unwrap();
+    sim(1).host("a", quick).at(Duration::MAX, |_| ()).limit(Duration::MAX).run().unwrap();
+    sim(1).host("a", quick).limit(Duration::MAX).advance(Duration::MAX).unwrap();
+}
+
+/// Accepts for as long as it is to, and says nothing.
+async fn listen() -> io::Result<()> {
+    let listener = Listener::bind("0.0.0.0:7").await?;
+    let mut streams = Vec::new();
+    let accept_all = async {
+        loop {
+            streams.push(listener.accept().await?);
+        }
+    };
+    or(accept_all, async { switchboard::interrupt().await.map(drop) }).await
 }
