@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::future::{or, yield_now};
-use switchboard::engine::Listen;
+use switchboard::engine::{Close, Listen};
 use switchboard::net::{Listener, Stream};
 use switchboard::sim::{Faults, Link, Sim, Why};
 use switchboard::{sleep, spawn, timeout};
@@ -82,6 +82,54 @@ fn destructors_of_a_host_that_crashes_find_nothing() {
     assert_eq!(report.failures, []);
     use io::ErrorKind::{NetworkDown, NotFound};
     assert_eq!(*answers.borrow(), [NotFound, NotFound, NetworkDown]);
+}
+
+#[test]
+fn who_has_sent_what_a_crashed_host_never_had_is_told() {
+    for (is_back, kind) in [(true, io::ErrorKind::ConnectionReset), (false, io::ErrorKind::TimedOut)] {
+        let client = move || async move {
+            let mut stream = Stream::connect("server:7").await?;
+            stream.write_all(b"never to arrive").await?;
+            let error = stream.recv().await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            io::Result::Ok(())
+        };
+        let mut sim = sim(1)
+            .host("server", listen)
+            .host("client", client)
+            .link(Link::default().latency(50 * MILLISECOND))
+            .at(120 * MILLISECOND, |sim| sim.crash("server"));
+        if is_back {
+            sim = sim.at(Duration::from_secs(1), |sim| sim.restart("server")).limit(Duration::from_secs(20));
+        }
+        sim.run().unwrap();
+    }
+}
+
+#[test]
+fn a_reset_that_a_partition_has_swallowed_answers_what_is_sent_again() {
+    let server = async || {
+        let (stream, _) = Listener::bind("0.0.0.0:7").await?.accept().await?;
+        sleep(500 * MILLISECOND).await;
+        stream.close(Close::Reset);
+        sleep(Duration::from_secs(9)).await;
+        io::Result::Ok(())
+    };
+    let client = async || {
+        let mut stream = Stream::connect("server:7").await?;
+        sleep(Duration::from_secs(1)).await;
+        stream.write_all(b"are you there?").await?;
+        assert_eq!(stream.recv().await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+        io::Result::Ok(())
+    };
+    sim(1)
+        .host("server", server)
+        .host("client", client)
+        .at(200 * MILLISECOND, |sim| sim.partition("server", "client"))
+        .at(Duration::from_secs(5), |sim| sim.heal("server", "client"))
+        .limit(Duration::from_secs(20))
+        .run()
+        .unwrap();
 }
 
 #[test]

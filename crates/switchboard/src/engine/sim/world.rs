@@ -276,6 +276,7 @@ impl World {
             }
             self.sockets.remove(id);
         }
+        self.send_in_vain(host);
         self.desks.retain(|_, desk| desk.host != host);
         let host = self.hosts.host_mut(host);
         host.directory = Directory::default();
