@@ -13,6 +13,7 @@ mod host;
 mod report;
 mod step;
 
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -114,6 +115,7 @@ impl Sim {
     ///
     /// When there is a host of that name.
     #[must_use]
+    #[track_caller]
     pub fn host<F>(mut self, name: &str, program: impl Fn() -> F + 'static) -> Self
     where
         F: TaskFuture + 'static,
@@ -121,7 +123,7 @@ impl Sim {
     {
         assert!(self.hosts.iter().all(|host| host.name != name), "there is a host {name:?} already");
         let id = self.network.add_host(name);
-        self.hosts.push(Host::new(name, id, program));
+        self.hosts.push(Host::new(name, id, Location::caller(), program));
         self
     }
 

@@ -185,6 +185,15 @@ fn centuries_are_no_end_of_the_world() {
     sim(1).host("a", quick).limit(Duration::MAX).advance(Duration::MAX).unwrap();
 }
 
+#[test]
+fn who_waits_is_named_as_its_author_knows_it() {
+    let mut simulation =
+        sim(1).host("alone", async || Listener::bind("0.0.0.0:7").await?.accept().await.map(drop));
+    let Why::Deadlock(waiting) = simulation.run().unwrap_err().why else { panic!("it ends") };
+    let named = format!("alone: task \"the program\" (spawned at {}:", file!());
+    assert!(waiting[0].starts_with(&named), "{waiting:?}");
+}
+
 /// Accepts for as long as it is to, and says nothing.
 async fn listen() -> io::Result<()> {
     let listener = Listener::bind("0.0.0.0:7").await?;
