@@ -80,6 +80,8 @@ impl Choice {
                     names(Mechanism::available())
                 ))
             }
+            // The environment says how engines are to go wrong, and says it wrongly.
+            io::ErrorKind::InvalidInput => Error::wrong_use(reason(error)),
             _ if is_out_of_descriptors(error) => Error::refused(format_args!(
                 "cannot open the engine {}: too many open files; close some, or allow more with `ulimit -n`",
                 self.name()

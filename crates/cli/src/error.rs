@@ -78,6 +78,10 @@ pub(crate) fn reason(error: &io::Error) -> String {
 /// The same of an error that is a text already.
 pub(crate) fn plain(text: &str) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
+    // A name such as EPERM stays as it is.
+    if text.chars().nth(1).is_some_and(char::is_uppercase) {
+        return text.to_owned();
+    }
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_lowercase().to_string()).unwrap_or_default();
     first + letters.as_str()
@@ -96,5 +100,6 @@ mod tests {
     fn a_reason_is_part_of_a_sentence() {
         assert_eq!(reason(&io::Error::from_raw_os_error(13)), "permission denied");
         assert_eq!(reason(&io::Error::other("Über")), "über");
+        assert_eq!(reason(&io::Error::other("SWITCHBOARD_CHAOS=1: no")), "SWITCHBOARD_CHAOS=1: no");
     }
 }

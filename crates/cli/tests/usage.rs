@@ -150,6 +150,29 @@ fn what_is_typed_cannot_break_the_line() {
 }
 
 #[test]
+fn a_trace_may_have_any_name() {
+    let name = [&b"switchboard-\xff-"[..], std::process::id().to_string().as_bytes()].concat();
+    let path = std::env::temp_dir().join(std::ffi::OsStr::from_bytes(&name));
+    let mut command =
+        switchboard(&["simulate", "--seeds", "1", "--clients", "1", "--messages", "1", "--trace"]);
+    command.arg(&path);
+    let ended = run_to_end(command);
+    let trace = std::fs::read(&path).unwrap_or_default();
+    std::fs::remove_file(&path).ok();
+    assert_eq!((ended.stderr.as_str(), ended.code), ("", Some(0)));
+    assert!(!trace.is_empty());
+}
+
+#[test]
+fn what_is_wrong_with_the_faults_of_the_environment_is_wrong_use() {
+    let mut command = switchboard(&["serve", "--listen", "127.0.0.1:0"]);
+    command.env("SWITCHBOARD_CHAOS", "short=2");
+    let ended = run_to_end(command);
+    let said = "error: SWITCHBOARD_CHAOS=short=2: probability 2 of fault short is outside 0..=1\n";
+    assert_eq!((ended.stderr.as_str(), ended.code), (said, Some(2)));
+}
+
+#[test]
 fn a_port_in_use_is_told_with_what_to_do() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();

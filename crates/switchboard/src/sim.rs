@@ -13,6 +13,7 @@ mod host;
 mod report;
 mod step;
 
+use std::panic::Location;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -113,6 +114,7 @@ impl Sim {
     ///
     /// When there is a host of that name.
     #[must_use]
+    #[track_caller]
     pub fn host<F>(mut self, name: &str, program: impl Fn() -> F + 'static) -> Self
     where
         F: TaskFuture + 'static,
@@ -120,7 +122,7 @@ impl Sim {
     {
         assert!(self.hosts.iter().all(|host| host.name != name), "there is a host {name:?} already");
         let id = self.network.add_host(name);
-        self.hosts.push(Host::new(name, id, program));
+        self.hosts.push(Host::new(name, id, Location::caller(), program));
         self
     }
 
@@ -226,19 +228,22 @@ impl Sim {
     }
 
     /// Pulls the plug of a host: its program is gone, and tells nobody. Who is connected to it hears nothing, until it is
-    /// [restarted](Self::restart) and answers what it does not know with RST.
+    /// [restarted](Self::restart) and answers what it does not know with RST. Crashed before the network begins, it is not
+    /// there until then.
     pub fn crash(&mut self, host: &str) {
-        let at = self.place(host);
-        self.network.note(format_args!("{host} crashes"));
-        self.network.crash(self.hosts[at].id);
-        self.hosts[at].stop();
+        self.set_up([host; 2], |sim, [host, _]| {
+            let at = sim.place(host);
+            sim.network.note(format_args!("{host} crashes"));
+            sim.network.crash(sim.hosts[at].id);
+            sim.hosts[at].stop();
+        });
     }
 
     /// Begins a host's program anew, if need be after a [`crash`](Self::crash).
     pub fn restart(&mut self, host: &str) {
         self.crash(host);
+        self.set_up([host; 2], |sim, [host, _]| sim.network.start(sim.named(host).id));
         let at = self.place(host);
-        self.network.start(self.hosts[at].id);
         if self.has_begun {
             self.network.note(format_args!("{host} begins anew"));
             self.hosts[at].start(&self.network, self.trace.as_ref());

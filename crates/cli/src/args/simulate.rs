@@ -141,7 +141,7 @@ impl LowSimulate {
             threads: serve::understand_threads(&self.threads)?,
             json: self.json,
             verbosity: self.verbose,
-            command: command(std::env::args()),
+            command: command(std::env::args_os().map(|word| word.to_string_lossy().into_owned())),
         };
         Ok(Command::Simulate { options: Box::new(options), verbosity: self.verbose })
     }

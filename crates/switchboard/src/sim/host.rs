@@ -1,6 +1,7 @@
 //! One host: a program, the loop it runs on, and how it ended.
 
 use std::cell::RefCell;
+use std::panic::Location;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::{fmt, mem};
@@ -9,13 +10,15 @@ use super::failed::Why;
 use crate::engine::sim::{HostId, Network};
 use crate::engine::trace::Trace;
 use crate::event_loop::{EventLoop, Failure, Next};
-use crate::task::{Ended, Outcome, Task, TaskFuture};
+use crate::task::{Ended, Outcome, Task, TaskFuture, spawn_for};
 
 /// See the top of this file.
 pub(super) struct Host {
     pub(super) name: String,
     pub(super) id: HostId,
     program: Program,
+    /// Where it was added.
+    added: &'static Location<'static>,
     state: State,
     /// It was told to end, by SIGTERM.
     pub(super) is_told: bool,
@@ -43,7 +46,12 @@ struct Said(Option<String>);
 impl Outcome for Said {}
 
 impl Host {
-    pub(super) fn new<F>(name: &str, id: HostId, program: impl Fn() -> F + 'static) -> Self
+    pub(super) fn new<F>(
+        name: &str,
+        id: HostId,
+        added: &'static Location<'static>,
+        program: impl Fn() -> F + 'static,
+    ) -> Self
     where
         F: TaskFuture + 'static,
         F::Output: 'static,
@@ -55,19 +63,20 @@ impl Host {
                 F::failure_of(&output).map(ToString::to_string)
             })
         });
-        Self::of(name, id, program)
+        Self::of(name, id, added, program)
     }
 
     /// A host on another network that runs the same, from its beginning.
     pub(super) fn twin(&self, id: HostId) -> Self {
-        Self::of(&self.name, id, Rc::clone(&self.program))
+        Self::of(&self.name, id, self.added, Rc::clone(&self.program))
     }
 
-    fn of(name: &str, id: HostId, program: Program) -> Self {
+    fn of(name: &str, id: HostId, added: &'static Location<'static>, program: Program) -> Self {
         Self {
             name: name.to_owned(),
             id,
             program,
+            added,
             state: State::Off,
             is_told: false,
             has_ended: false,
@@ -86,7 +95,7 @@ impl Host {
         let failures = Rc::clone(&self.failures);
         event_loop.on_failure(move |failure| failures.borrow_mut().push(failure.clone()));
         let program = (self.program)();
-        let task = event_loop.spawn(async move { Said(program.await) });
+        let task = spawn_for(&event_loop, "the program", self.added, async move { Said(program.await) });
         (self.is_told, self.has_ended) = (false, false);
         self.state = State::Running(event_loop, task);
     }

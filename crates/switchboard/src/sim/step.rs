@@ -20,14 +20,13 @@ impl Sim {
     /// The first program that fails or panics; that nothing can ever happen again though programs have not ended, with a
     /// list of who waits for what; that there is no end to it ([`limit`](Self::limit)).
     pub fn run(&mut self) -> Result<Report, Failed> {
+        self.begin();
         loop {
-            if self.step()? {
-                continue;
-            }
-            if self.is_over() {
+            // What is left on the agenda is nobody's, such as the end of the patience of one who is gone.
+            if self.is_over() && self.script.is_empty() {
                 return Ok(self.report());
             }
-            if !self.tell_to_end() {
+            if !self.step()? && !self.is_over() && !self.tell_to_end() {
                 let waiting = self.waiting();
                 return Err(self.failed(None, Why::Deadlock(waiting)));
             }
@@ -42,6 +41,8 @@ impl Sim {
     /// As [`run`](Self::run), but for the end.
     pub fn step(&mut self) -> Result<bool, Failed> {
         self.begin();
+        // A program that never sleeps moves the clock by itself.
+        self.keep_script()?;
         if self.turn_one()? {
             return Ok(true);
         }
@@ -58,9 +59,10 @@ impl Sim {
     ///
     /// As [`step`](Self::step).
     pub fn advance(&mut self, time: Duration) -> Result<(), Failed> {
-        let end = self.now() + time;
+        let end = self.now() + time.min(FAR);
         self.begin();
-        loop {
+        while self.now() <= end {
+            self.keep_script()?;
             if self.turn_one()? {
                 continue;
             }
@@ -81,7 +83,7 @@ impl Sim {
             if let Some(trace) = &self.trace {
                 self.network.trace(trace);
             }
-            for host in &mut self.hosts {
+            for host in self.hosts.iter_mut().filter(|host| !self.network.is_down(host.id)) {
                 host.start(&self.network, self.trace.as_ref());
             }
         }
@@ -138,13 +140,18 @@ impl Sim {
             Next::At(due) => Some(due),
             Next::Now | Next::Never => None,
         });
-        let scripted = self.script.first().map(|(age, _)| self.born() + *age);
+        let scripted = self.script.first().map(|(age, _)| self.born() + (*age).min(FAR));
         timers.chain(self.network.first_event()).chain(scripted).min()
     }
 
     fn move_clock(&mut self, to: Instant) -> Result<(), Failed> {
         self.network.advance(to);
-        while self.script.first().is_some_and(|(age, _)| *age <= self.age()) {
+        self.keep_script()
+    }
+
+    /// Does what is to be done by now, and sees whether time is up.
+    fn keep_script(&mut self) -> Result<(), Failed> {
+        while self.script.first().is_some_and(|(age, _)| (*age).min(FAR) <= self.age()) {
             let (_, what) = self.script.remove(0);
             what(self);
         }
@@ -213,3 +220,6 @@ impl Sim {
 /// How often loops are turned at most: nothing that is ever to end goes on for longer, and time may pass very slowly for
 /// those who never sleep.
 const MOST_TURNS: u64 = 50_000_000;
+
+/// As far as times go: a hundred years, as it is for whoever sleeps.
+const FAR: Duration = Duration::from_secs(100 * 365 * 86_400);

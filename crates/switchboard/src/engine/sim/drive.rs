@@ -95,6 +95,11 @@ impl Network {
         self.world.borrow_mut().crash(host);
     }
 
+    /// Whether the host has crashed and is not there again.
+    pub(crate) fn is_down(&self, host: HostId) -> bool {
+        self.world.borrow().hosts.host(host).is_down
+    }
+
     /// It is there again.
     pub(crate) fn start(&self, host: HostId) {
         self.world.borrow_mut().start(host);

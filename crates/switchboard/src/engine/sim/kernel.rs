@@ -73,9 +73,16 @@ impl Simulated {
         self.sockets.get(socket).copied().ok_or_else(stale)
     }
 
-    /// The world, and who a name means there.
+    /// The world, and who a name means there. What was on a host that has crashed is gone, though this engine has not
+    /// heard of it: destructors of the program still ask.
     fn at(&self, socket: Socket) -> io::Result<(RefMut<'_, World>, Id)> {
-        Ok((self.world(), self.id(socket)?))
+        let (world, id) = (self.world(), self.id(socket)?);
+        if world.is_there(id) { Ok((world, id)) } else { Err(stale()) }
+    }
+
+    /// Whether the host has not crashed since this engine was opened.
+    fn check_host(&self) -> io::Result<()> {
+        if self.world().has_desk(self.desk) { Ok(()) } else { Err(Errno::NETDOWN.into()) }
     }
 
     /// Gives a socket a name here.
@@ -103,10 +110,14 @@ impl Simulated {
         if !Arc::ptr_eq(&loose.lost, &self.world().lost) {
             return Err(invalid("this descriptor belongs to another network in memory"));
         }
-        let id = loose.id.take().expect("a descriptor has its socket until it is adopted");
+        let id = loose.id.expect("a descriptor has its socket until it is adopted");
+        if !self.world().is_there(id) {
+            return Err(stale());
+        }
         if self.world().host_of(id) != self.host {
             return Err(invalid("this descriptor belongs to another host"));
         }
+        loose.id = None;
         Ok(self.take_in(id))
     }
 
@@ -145,6 +156,7 @@ impl Kernel for Simulated {
     }
 
     fn open(&mut self, plan: Plan) -> io::Result<(Socket, Kind)> {
+        self.check_host()?;
         let id = match plan {
             Plan::Listen(listen) => self.world().listen(self.host, &listen)?,
             Plan::Stream { like } => {
@@ -173,10 +185,12 @@ impl Kernel for Simulated {
     }
 
     fn release(&mut self, socket: Socket) -> io::Result<Descriptor> {
-        let id = self.sockets.remove(socket).ok_or_else(stale)?;
-        let mut world = self.world();
+        let (mut world, id) = self.at(socket)?;
         world.disown(id);
-        Ok(Descriptor::Simulated(Box::new(Loose { id: Some(id), lost: Arc::clone(&world.lost) })))
+        let lost = Arc::clone(&world.lost);
+        drop(world);
+        self.sockets.remove(socket);
+        Ok(Descriptor::Simulated(Box::new(Loose { id: Some(id), lost })))
     }
 
     fn accept(&mut self, socket: Socket, _: bool) -> io::Result<(Socket, Kind, Address)> {
@@ -254,6 +268,7 @@ impl Kernel for Simulated {
                 "cannot watch signal {number}: there is none, it cannot be caught, or tells of a fault in the program itself"
             )));
         }
+        self.check_host()?;
         self.world().watch_signal(self.desk, number);
         Ok(())
     }
@@ -274,6 +289,7 @@ impl Kernel for Simulated {
     }
 
     fn select(&mut self, until: Option<Instant>, _: &Pool, news: &mut News) -> io::Result<()> {
+        self.check_host()?;
         loop {
             self.work(news);
             let mut world = self.world.borrow_mut();

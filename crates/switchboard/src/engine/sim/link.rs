@@ -25,16 +25,16 @@ pub struct Link {
 }
 
 impl Link {
-    /// Each packet takes at least so long.
+    /// Each packet takes at least so long: a hundred years at most.
     #[must_use]
     pub fn latency(self, latency: Duration) -> Self {
-        Self { latency, ..self }
+        Self { latency: latency.min(LONGEST), ..self }
     }
 
-    /// And up to so much longer, evenly spread.
+    /// And up to so much longer, evenly spread: a hundred years at most.
     #[must_use]
     pub fn jitter(self, jitter: Duration) -> Self {
-        Self { jitter, ..self }
+        Self { jitter: jitter.min(LONGEST), ..self }
     }
 
     /// So many bytes cross it in a second, all connections together; what comes faster queues.
@@ -210,6 +210,9 @@ fn checked(probability: f64) -> f64 {
     assert!((0.0..=1.0).contains(&probability), "a probability is between 0 and 1, not {probability}");
     probability
 }
+
+/// As long as it takes at most, so that no sum of times is more than a clock can show.
+const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 
 /// The least time after which TCP sends again what was not acknowledged (RFC 6298 with Linux's `TCP_RTO_MIN`).
 const FIRST_REPEAT: Duration = Duration::from_millis(200);

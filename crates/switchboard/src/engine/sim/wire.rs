@@ -106,10 +106,16 @@ impl World {
         }
     }
 
-    /// The link is cut that something has to cross to this end. A RST is not repeated: it is lost.
+    /// The link is cut that something has to cross to this end. A RST is not repeated: it is lost, and whoever is not
+    /// answered sends again.
     fn stall(&mut self, id: Id, what: What) {
         if what == What::Reset {
-            self.stream(id).wire.pop_front();
+            let stream = self.stream(id);
+            stream.wire.pop_front();
+            if stream.unsent() > 0 {
+                self.stalled.insert(id);
+                self.lose_patience(id, PATIENCE);
+            }
             return;
         }
         self.stalled.insert(id);
@@ -181,7 +187,7 @@ impl World {
         let far = self.stream(id).far;
         let is_down = self.hosts.host(far).is_down;
         let stream = self.stream(id);
-        if !stream.has_left() {
+        if stream.unsent() > 0 || stream.unanswered.is_some() {
             if is_down {
                 self.lose_patience(id, PATIENCE);
             } else if !stream.wire.iter().any(|parcel| parcel.what == What::Reset) {
@@ -225,6 +231,17 @@ impl World {
                 self.stalled.remove(&id);
                 let due = self.carry(way, 0);
                 self.schedule(due, Event::Arrival(id));
+                self.schedule(due, Event::Repeat(id));
+            }
+        }
+    }
+
+    /// A host has vanished: who has sent what it did not have yet sends that again, until patience is over.
+    pub(super) fn send_in_vain(&mut self, host: HostId) {
+        for id in self.streams_to(host) {
+            let stream = self.stream(id);
+            if stream.unsent() > 0 || stream.fin_flying && !stream.fin_sent {
+                self.lose_patience(id, PATIENCE);
             }
         }
     }

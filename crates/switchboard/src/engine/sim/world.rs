@@ -125,6 +125,11 @@ impl World {
         self.desks.remove(desk);
     }
 
+    /// Whether an engine's host has not crashed.
+    pub(super) fn has_desk(&self, desk: DeskId) -> bool {
+        self.desks.contains_key(desk)
+    }
+
     /// Whether there are other engines.
     pub(super) fn has_other_desks(&self) -> bool {
         self.desks.len() > 1
@@ -265,8 +270,13 @@ impl World {
             }
         }
         for id in here {
+            // Elsewhere it may wait to be let in.
+            if self.stream_if_there(id).is_some() {
+                self.stop_knocking(id);
+            }
             self.sockets.remove(id);
         }
+        self.send_in_vain(host);
         self.desks.retain(|_, desk| desk.host != host);
         let host = self.hosts.host_mut(host);
         host.directory = Directory::default();
@@ -296,6 +306,11 @@ impl World {
 
     pub(super) fn insert(&mut self, host: HostId, body: Body) -> Id {
         self.sockets.insert(Entry { body, host, watch: Watch::default(), owner: None })
+    }
+
+    /// Whether a socket is not gone, with its host.
+    pub(super) fn is_there(&self, id: Id) -> bool {
+        self.sockets.contains_key(id)
     }
 
     /// The host that a socket is on.
