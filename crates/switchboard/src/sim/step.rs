@@ -98,8 +98,9 @@ impl Sim {
             Next::At(due) => due <= now,
             Next::Never => false,
         };
+        let news = self.network.with_news();
         let ready = self.hosts.iter().enumerate().filter(|(_, host)| {
-            host.event_loop().is_some() && (is_due(host.next()) || self.network.has_news(host.id))
+            host.event_loop().is_some() && (is_due(host.next()) || news.contains(&host.id))
         });
         let ready: Vec<usize> = ready.map(|(place, _)| place).collect();
         let place = match ready[..] {
