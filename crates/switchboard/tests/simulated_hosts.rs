@@ -1,5 +1,7 @@
 //! Hosts of a simulated network that crash at bad moments, come back, never sleep, or wait for centuries.
 
+#![expect(clippy::disallowed_methods, reason = "a test measures how long it really takes")]
+
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
@@ -183,6 +185,17 @@ fn centuries_are_no_end_of_the_world() {
     simulation.run().unwrap();
     sim(1).host("a", quick).at(Duration::MAX, |_| ()).limit(Duration::MAX).run().unwrap();
     sim(1).host("a", quick).limit(Duration::MAX).advance(Duration::MAX).unwrap();
+}
+
+#[test]
+fn a_thousand_hosts_are_not_too_many() {
+    let client = async || Stream::connect("server:7").await.map(drop);
+    let hosts =
+        (0..1_000).fold(sim(1).host("server", listen), |sim, number| sim.host(&format!("{number}"), client));
+    let began = std::time::Instant::now();
+    let report = { hosts }.run().unwrap();
+    // It was a million looks for each turn.
+    assert!(began.elapsed() < Duration::from_secs(20), "{:?} for {} turns", began.elapsed(), report.turns);
 }
 
 #[test]

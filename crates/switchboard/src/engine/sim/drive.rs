@@ -2,6 +2,7 @@
 //!
 //! Driven, the network's engines only look; the clock is moved by whoever drives, when no host has anything to do.
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use super::{HostId, Link, Network};
@@ -114,9 +115,9 @@ impl Network {
         self.world.borrow().watches(host, number)
     }
 
-    /// Whether an engine on that host would find something to do.
-    pub(crate) fn has_news(&self, host: HostId) -> bool {
-        self.world.borrow().has_news(host)
+    /// The hosts with an engine that would find something to do.
+    pub(crate) fn with_news(&self) -> BTreeSet<HostId> {
+        self.world.borrow().with_news()
     }
 
     /// The sockets that engines on that host have, in words.

@@ -135,13 +135,13 @@ impl World {
         self.desks.len() > 1
     }
 
-    /// Whether an engine of this host would find something to do.
-    pub(super) fn has_news(&self, host: HostId) -> bool {
-        let mut here = self.desks.values().filter(|desk| desk.host == host);
-        here.any(|desk| {
+    /// The hosts with an engine that would find something to do.
+    pub(super) fn with_news(&self) -> BTreeSet<HostId> {
+        let has_news = |desk: &&Desk| {
             let signalled = desk.signals.iter().any(|(_, count)| *count > 0);
             !desk.lit.is_empty() || signalled || desk.jobs > 0 || desk.chime.is_rung()
-        })
+        };
+        self.desks.values().filter(has_news).map(|desk| desk.host).collect()
     }
 
     /// A signal arrives on one host, or on all. Whether anybody there counts it.
