@@ -112,7 +112,7 @@ impl Sim {
     ///
     /// # Panics
     ///
-    /// When there is a host of that name.
+    /// When there is a host of that name, whose case does not count; and at `localhost`.
     #[must_use]
     #[track_caller]
     pub fn host<F>(mut self, name: &str, program: impl Fn() -> F + 'static) -> Self
@@ -120,7 +120,9 @@ impl Sim {
         F: TaskFuture + 'static,
         F::Output: 'static,
     {
-        assert!(self.hosts.iter().all(|host| host.name != name), "there is a host {name:?} already");
+        let is_taken = |other: &str| other.eq_ignore_ascii_case(name);
+        assert!(!is_taken("localhost"), "localhost is every host's name for itself; give this one another");
+        assert!(!self.hosts.iter().any(|host| is_taken(&host.name)), "there is a host {name:?} already");
         let id = self.network.add_host(name);
         self.hosts.push(Host::new(name, id, Location::caller(), program));
         self

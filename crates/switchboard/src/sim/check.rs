@@ -32,11 +32,15 @@ impl Sim {
     ///
     /// # Panics
     ///
-    /// When it has begun already.
+    /// When it has begun already, or its [trace](Self::trace) has.
     pub fn check(&mut self) -> Result<Report, Failed> {
         assert!(!self.has_begun, "a simulation is checked from its beginning, and this one has begun");
         let mut twin = self.twin();
         let first = self.trace.get_or_insert_default().clone();
+        assert!(
+            first.is_empty(),
+            "a simulation is checked by what its trace tells, and there is something in it already"
+        );
         let second = Trace::new();
         twin.trace = Some(second.clone());
         let outcome = self.run();

@@ -98,11 +98,12 @@ impl Sim {
             Next::At(due) => due <= now,
             Next::Never => false,
         };
+        let running = self.hosts.iter().enumerate().filter(|(_, host)| host.event_loop().is_some());
+        let running: Vec<_> = running.map(|(place, host)| (place, host.id, is_due(host.next()))).collect();
+        // To ask a loop what is next is to have its engine look, so that it may have news then.
         let news = self.network.with_news();
-        let ready = self.hosts.iter().enumerate().filter(|(_, host)| {
-            host.event_loop().is_some() && (is_due(host.next()) || news.contains(&host.id))
-        });
-        let ready: Vec<usize> = ready.map(|(place, _)| place).collect();
+        let ready = running.into_iter().filter(|(_, id, is_due)| *is_due || news.contains(id));
+        let ready: Vec<usize> = ready.map(|(place, ..)| place).collect();
         let place = match ready[..] {
             [] => return Ok(false),
             [one] => one,

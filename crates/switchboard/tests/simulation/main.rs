@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use futures_lite::AsyncReadExt;
+use switchboard::engine::Listen;
 use switchboard::net::{Listener, Stream, UdpSocket};
 use switchboard::server::{Client, Server};
 use switchboard::sim::{Faults, Link, Sim, Why};
@@ -137,6 +138,35 @@ fn connecting_across_a_partition_is_given_up_after_two_minutes() {
         report.elapsed >= Duration::from_secs(60) && report.elapsed < Duration::from_secs(130),
         "{report:?}"
     );
+}
+
+#[test]
+fn who_waits_before_a_full_listener_gives_up_after_two_minutes() {
+    let report = sim(1)
+        .host("server", || async {
+            let _deaf = Listener::open(Listen { backlog: 0, ..Listen::at("0.0.0.0:7".parse().unwrap()) })?;
+            sleep(Duration::from_secs(600)).await;
+            io::Result::Ok(())
+        })
+        .host("client", || async {
+            let mut first = Vec::new();
+            let error = loop {
+                match Stream::connect("server:7").await {
+                    Ok(stream) => first.push(stream),
+                    Err(error) => break error,
+                }
+            };
+            assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        })
+        .run()
+        .unwrap();
+    assert!(report.elapsed >= Duration::from_secs(127), "{report:?}");
+}
+
+#[test]
+#[should_panic = "there is a host \"Server\" already"]
+fn two_hosts_have_two_names() {
+    drop(sim(1).host("server", echo).host("Server", echo));
 }
 
 #[test]

@@ -53,7 +53,7 @@ impl Link {
     ///
     /// # Panics
     ///
-    /// Outside 0..=1, and at 1 for connections: to lose everything, partition the hosts.
+    /// Outside 0..=1. (At 1 what belongs to a connection still arrives, after eight times: to lose everything, partition the hosts.)
     #[must_use]
     pub fn loss(self, probability: f64) -> Self {
         Self { loss: checked(probability), ..self }

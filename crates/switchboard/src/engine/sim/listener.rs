@@ -16,6 +16,7 @@ use super::hosts::HostId;
 use super::options::Options;
 use super::stream::{Call, Family, Phase, Stream, What};
 use super::watch::{Cause, Signs};
+use super::wire::PATIENCE_CONNECTING;
 use super::world::{Body, Id, World};
 use crate::engine::{Address, Listen, UnixName};
 
@@ -138,6 +139,7 @@ impl World {
             Some(at) if self.listener(at).is_full() => {
                 self.listener(at).waiting.push_back(id);
                 self.stream(id).knocking = Some(at);
+                self.lose_patience(id, PATIENCE_CONNECTING);
             }
             Some(at) => self.admit(at, id),
         }

@@ -307,6 +307,12 @@ impl Stream {
         self.arrived += count;
     }
 
+    /// Nothing of what is on its way arrives.
+    pub(super) fn lose_what_comes(&mut self) {
+        self.wire.clear();
+        self.incoming.truncate(self.arrived);
+    }
+
     /// So many bytes of what is on its way never arrive.
     pub(super) fn discard(&mut self, count: usize) {
         let end = self.incoming.len();
@@ -341,8 +347,7 @@ impl Stream {
         self.phase = Phase::Closed;
         self.outgoing.clear();
         self.charged = 0;
-        self.wire.clear();
-        self.incoming.truncate(self.arrived);
+        self.lose_what_comes();
     }
 
     /// A failed attempt to connect is forgotten, as the engines on real kernels make it (connect(2), `AF_UNSPEC`): what was

@@ -128,7 +128,7 @@ impl World {
     }
 
     /// Nothing is heard of what this end has sent.
-    fn lose_patience(&mut self, sender: Id, after: Duration) {
+    pub(super) fn lose_patience(&mut self, sender: Id, after: Duration) {
         let now = self.now;
         if let Some(stream) = self.stream_if_there(sender)
             && stream.unanswered.is_none()
@@ -145,7 +145,13 @@ impl World {
             return;
         }
         stream.fail(Errno::TIMEDOUT);
-        if stream.orphan {
+        let (other, is_orphan) = (stream.other, stream.orphan);
+        self.stop_knocking(sender);
+        // What was repeated until now is not repeated any more.
+        if let Some(other) = other.and_then(|other| self.stream_if_there(other)) {
+            other.lose_what_comes();
+        }
+        if is_orphan {
             return self.remove(sender);
         }
         self.wake(sender, Cause::Change);
@@ -261,4 +267,4 @@ const SEGMENT: usize = 16 << 10;
 
 /// How long TCP repeats what nobody acknowledges (`tcp_retries2` of ip-sysctl: 15 times), and a knock (`tcp_syn_retries`: 6 times).
 const PATIENCE: Duration = Duration::from_millis(924_600);
-const PATIENCE_CONNECTING: Duration = Duration::from_secs(127);
+pub(super) const PATIENCE_CONNECTING: Duration = Duration::from_secs(127);
