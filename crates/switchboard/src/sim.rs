@@ -33,17 +33,22 @@ pub use report::Report;
 /// use std::time::Duration;
 ///
 /// use switchboard::net::Stream;
-/// use switchboard::server::Server;
+/// use switchboard::server::{Client, Server};
 /// use switchboard::sim::{Faults, Link, Sim};
 ///
 /// async fn serve() -> io::Result<()> {
 ///     let server = Server::bind("0.0.0.0:7").await?;
-///     let receipt = server.serve(async |mut stream: Stream, _| {
-///         let data = stream.recv().await?;
-///         stream.send_all(data).await
-///     });
-///     receipt.await?;
-///     Ok(())
+///     server.serve(echo).await.map(drop)
+/// }
+///
+/// async fn echo(mut stream: Stream, _: Client) -> io::Result<()> {
+///     loop {
+///         let data = stream.recv().await?; // not all of it, perhaps
+///         if data.is_empty() {
+///             return Ok(());
+///         }
+///         stream.send_all(data).await?;
+///     }
 /// }
 ///
 /// async fn ask() -> io::Result<()> {
