@@ -16,6 +16,7 @@ use switchboard::net::{Listener, Stream, UdpSocket};
 use switchboard::{EventLoop, spawn, timeout};
 
 on_every_engine! {
+    a_loop_that_is_dropped_drops_those_who_wait_in_it,
     e11_dropping_the_write_half_ends_our_side,
     e11_dropping_the_read_half_tells_the_peer_nothing,
     the_last_half_closes_the_connection,
@@ -167,6 +168,26 @@ fn a_wait_that_is_polled_on_another_loop_is_a_clear_error(network: &Network) {
         near.read_exact(&mut all).await.unwrap();
         assert_eq!(&all, b"not lost");
     });
+}
+
+fn a_loop_that_is_dropped_drops_those_who_wait_in_it(network: &Network) {
+    let event_loop = network.event_loop();
+    let held = std::rc::Rc::new(());
+    let _far = block_on(&event_loop, async {
+        let (mut sender, far) = pair().await;
+        let (mut receiver, other) = pair().await;
+        let (mut writer, another) = pair().await;
+        let (one, two, three) = (held.clone(), held.clone(), held.clone());
+        spawn(async move { (sender.send_all(vec![0; 20 << 20]).await.ok(), one).0 }).detach();
+        spawn(async move { (receiver.recv().await.ok().map(drop), two).0 }).detach();
+        spawn(async move { (writer.write_all(&vec![0; 20 << 20]).await.ok(), three).0 }).detach();
+        switchboard::yield_now().await;
+        switchboard::yield_now().await;
+        (far, other, another)
+    });
+    assert_eq!(std::rc::Rc::strong_count(&held), 4);
+    drop(event_loop);
+    assert_eq!(std::rc::Rc::strong_count(&held), 1);
 }
 
 fn what_outlives_its_loop_does_no_harm(network: &Network) {

@@ -57,6 +57,8 @@ impl WriteHalf {
             return Ok(());
         }
         let sent = event_loop.engine().try_send(socket, &[IoSlice::new(&lease)]);
+        // Not while it waits: a loop that one of its own tasks holds never ends.
+        drop(event_loop);
         match sent {
             Ok(count) => {
                 self.note_sent(count);

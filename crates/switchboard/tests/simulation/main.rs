@@ -361,10 +361,15 @@ fn a_hang_names_who_waits_on_which_host() {
 
 #[test]
 fn what_is_left_open_by_a_program_is_told() {
-    let forgetful = || async {
-        std::mem::forget(Listener::bind("0.0.0.0:1").await?);
-        let _closed = Listener::bind("0.0.0.0:2").await?;
-        io::Result::Ok(())
+    let kept = Rc::new(RefCell::new(Vec::new()));
+    let keeps = Rc::clone(&kept);
+    let forgetful = move || {
+        let keeps = Rc::clone(&keeps);
+        async move {
+            keeps.borrow_mut().push(Listener::bind("0.0.0.0:1").await?);
+            let _closed = Listener::bind("0.0.0.0:2").await?;
+            io::Result::Ok(())
+        }
     };
     let report = sim(1).host("a", forgetful).host("b", || async { sleep(MILLISECOND).await }).run().unwrap();
     assert_eq!(report.open, [("a".to_owned(), "a listener on 0.0.0.0:1".to_owned())]);
