@@ -366,7 +366,8 @@ fn what_is_left_open_by_a_program_is_told() {
     let forgetful = move || {
         let keeps = Rc::clone(&keeps);
         async move {
-            keeps.borrow_mut().push(Listener::bind("0.0.0.0:1").await?);
+            let open = Listener::bind("0.0.0.0:1").await?;
+            keeps.borrow_mut().push(open);
             let _closed = Listener::bind("0.0.0.0:2").await?;
             io::Result::Ok(())
         }
