@@ -4,6 +4,7 @@
 //! code 2; clap's own messages are folded into one.
 
 mod connect;
+mod doctor;
 mod faults;
 mod serve;
 mod simulate;
@@ -13,12 +14,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use self::connect::LowConnect;
+use self::doctor::LowDoctor;
 use self::serve::LowServe;
 use self::simulate::LowSimulate;
 use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{connect as client, serve as server, simulate as network};
+use crate::{connect as client, doctor as examination, serve as server, simulate as network};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -46,6 +48,11 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To look at this system.
+    Doctor {
+        /// How to tell it.
+        options: examination::Options,
+    },
     /// Nothing more: it was a question, such as `--help`, and has been answered.
     Answered(ExitCode),
 }
@@ -56,6 +63,7 @@ pub(crate) fn read() -> Result<Command, Error> {
         Ok(Low { command: LowCommand::Serve(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Doctor(low) }) => Ok(low.understand()),
         Err(error) => answer(&error),
     }
 }
@@ -73,6 +81,7 @@ enum LowCommand {
     Serve(Box<LowServe>),
     Connect(LowConnect),
     Simulate(Box<LowSimulate>),
+    Doctor(LowDoctor),
 }
 
 fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {

@@ -8,6 +8,7 @@
 mod args;
 mod choice;
 mod connect;
+mod doctor;
 mod error;
 mod explain;
 mod faults;
@@ -46,6 +47,7 @@ fn run() -> Result<ExitCode, Error> {
             log::start(verbosity);
             simulate::run(*options)
         }
+        Command::Doctor { options } => doctor::run(options),
         Command::Answered(code) => Ok(code),
     }
 }
