@@ -1,12 +1,13 @@
 //! The command `switchboard`: serves, connects and simulates, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`, `connect`, `simulate`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
+//! the subcommand runs (`serve`, `connect`, `simulate`, `doctor`, `man`, `completions`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
 //! and an exit code.
 #![forbid(unsafe_code)]
 
 mod args;
 mod choice;
+mod completions;
 mod connect;
 mod doctor;
 mod error;
@@ -15,6 +16,7 @@ mod faults;
 mod ladder;
 mod limits;
 mod log;
+mod man;
 mod model;
 mod outlet;
 mod quantity;
@@ -48,6 +50,8 @@ fn run() -> Result<ExitCode, Error> {
             simulate::run(*options)
         }
         Command::Doctor { options } => doctor::run(options),
+        Command::Man { what } => man::run(what),
+        Command::Completions { shell } => completions::run(shell),
         Command::Answered(code) => Ok(code),
     }
 }
