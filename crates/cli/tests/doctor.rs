@@ -6,11 +6,13 @@ mod launcher;
 mod server;
 
 use std::fs::{self, File};
-use std::io;
-use std::net::SocketAddr;
+use std::io::{self, Read};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use serde_json::Value;
+use rustix::process::geteuid;
+use serde_json::{Value, json};
 use server::{Ended, Server, run_to_end, switchboard};
 use switchboard::Mechanism;
 
@@ -184,6 +186,120 @@ fn a_report_that_cannot_be_written_is_one_line_and_a_reader_that_has_gone_none()
     let mut shell = in_shell("exec \"$0\" doctor >&-");
     shell.stdout(Stdio::null());
     assert_eq!(told(shell), (Some(0), String::new()));
+}
+
+#[test]
+fn faults_that_the_environment_asks_for_are_told() {
+    let mut command = switchboard(&["doctor", "--json"]);
+    command.env("SWITCHBOARD_CHAOS", "seed=7,short=0.2");
+    let told = json(command);
+    let hint = &told["auto"]["hint"];
+    assert_eq!(hint["effect"], "all engines go wrong on purpose, by SWITCHBOARD_CHAOS=seed=7,short=0.2");
+    assert_eq!(hint["remedy"], "unset SWITCHBOARD_CHAOS");
+}
+
+#[test]
+fn the_settings_of_a_network_are_those_that_hurt_in_it() {
+    // A network of its own, whose settings are of no weight to others.
+    const SETTINGS: &str = "cd /proc/sys/net && echo 128 >core/somaxconn && echo 100 >ipv4/tcp_max_syn_backlog && \
+                            echo 0 >ipv4/tcp_syncookies && echo 50000 50100 >ipv4/ip_local_port_range && \
+                            echo 50001,50010-50019 >ipv4/ip_local_reserved_ports";
+    let mut probe = Command::new("unshare");
+    let probed = probe.args(["-rn", "sh", "-c", SETTINGS]).stderr(Stdio::null()).status();
+    if !probed.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: no network of one's own with settings can be had here");
+    }
+    let script = format!("exec unshare -rn sh -c '{SETTINGS} && exec \"$0\" doctor --json' \"$0\"");
+    let told = json(in_shell(&script));
+    let limits = &told["limits"];
+    assert_eq!(limits["somaxconn"]["value"], 128);
+    assert_eq!(
+        limits["local_ports"]["value"],
+        json!({ "first": 50000, "last": 50100, "reserved": 11, "count": 90 })
+    );
+    assert_eq!(limits["tcp_max_syn_backlog"]["value"], json!({ "most": 100, "cookies": 0 }));
+    for (name, setting) in [
+        ("somaxconn", "net.core.somaxconn=4096"),
+        ("tcp_max_syn_backlog", "net.ipv4.tcp_syncookies=1"),
+        ("local_ports", "net.ipv4.ip_local_port_range=\"1024 65535\""),
+    ] {
+        assert_eq!(limits[name]["hint"]["remedy"], format!("sudo sysctl -w {setting}"), "{told}");
+    }
+    assert_eq!(limits["time_wait"]["value"]["count"], 0);
+}
+
+#[test]
+fn connections_that_were_ended_here_are_counted() {
+    let Some(_) = time_wait() else {
+        return eprintln!("skipped: this system does not tell how many connections are in TIME_WAIT");
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let ended = 20;
+    for _ in 0..ended {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut served, _) = listener.accept().unwrap();
+        // Who ends first keeps the port; it has done so when the other has ended, too, and was heard.
+        client.shutdown(Shutdown::Write).unwrap();
+        served.read_to_end(&mut Vec::new()).unwrap();
+        drop(served);
+        (&client).read_to_end(&mut Vec::new()).unwrap();
+    }
+    // Others end connections, too: it counts right if it says what was so before it and after it.
+    let deadline = Instant::now() + server::DEADLINE;
+    loop {
+        let before = time_wait().unwrap();
+        let told = json(switchboard(&["doctor", "--json"]));
+        let counted = told["limits"]["time_wait"]["value"]["count"].as_u64().unwrap();
+        if time_wait().unwrap() == before {
+            assert!(before >= ended, "{before} of {ended}");
+            return assert_eq!(counted, before);
+        }
+        assert!(Instant::now() < deadline, "others make and end connections all the time");
+    }
+}
+
+/// The word after `tw`, in the line of TCP.
+fn time_wait() -> Option<u64> {
+    let text = fs::read_to_string("/proc/net/sockstat").ok()?;
+    let words: Vec<_> = text.lines().find(|line| line.starts_with("TCP:"))?.split(' ').collect();
+    words[words.iter().position(|&word| word == "tw")? + 1].parse().ok()
+}
+
+#[test]
+fn one_core_of_several_is_told_with_how_to_have_them_all() {
+    let probed = Command::new("taskset").args(["-c", "0", "true"]).stderr(Stdio::null()).status();
+    let told = json(switchboard(&["doctor", "--json"]));
+    let online = told["limits"]["cores"]["value"]["online"].as_u64().unwrap_or(1);
+    if !probed.is_ok_and(|status| status.success()) || online < 2 {
+        return eprintln!("skipped: no core of several can be chosen here");
+    }
+    let told = json(in_shell("exec taskset -c 0 \"$0\" doctor --json"));
+    let cores = &told["limits"]["cores"];
+    assert_eq!(cores["value"]["usable"], 1);
+    if cores["value"]["quota"].is_null() {
+        assert_eq!(cores["hint"]["remedy"], format!("sudo taskset -pc 0-{} $$", online - 1));
+    }
+}
+
+#[test]
+fn no_memory_to_lock_is_the_cause_where_io_uring_needs_some() {
+    // Root is not bound by the limit.
+    const SCRIPT: &str = "ulimit -l 0; exec setpriv --reuid 65533 --regid 65533 --clear-groups --inh-caps=-all \
+                          --bounding-set=-all \"$0\" doctor --json";
+    let script = if geteuid().is_root() { SCRIPT } else { "ulimit -l 0; exec \"$0\" doctor --json" };
+    let probed = in_shell(&script.replace(" doctor --json", " --version")).stdout(Stdio::null()).status();
+    if !probed.is_ok_and(|status| status.success()) {
+        return eprintln!("skipped: another user cannot run the command");
+    }
+    let told = json(in_shell(script));
+    let (uring, memory) = (&told["mechanisms"][0], &told["limits"]["locked_memory"]);
+    assert_eq!((&memory["value"]["soft"], &memory["value"]["unbound"]), (&0.into(), &false.into()), "{told}");
+    let effect = "on new kernels, no server on uring starts: cannot allocate memory";
+    assert_eq!(memory["hint"]["effect"], effect);
+    // Older kernels do not count it.
+    let is_refused = uring["cause"] == "locked_memory";
+    assert_eq!(is_refused, Mechanism::Uring.is_available() && uring["works"] == false, "{told}");
+    assert_eq!(told["auto"]["mechanism"] == "uring", uring["works"] == true, "{told}");
 }
 
 /// A script of the shell, in which the command is `$0`.

@@ -68,9 +68,16 @@ impl Facts {
         let status = read("/proc/self/status").unwrap_or_default();
         let limits = read("/proc/self/limits").unwrap_or_default();
         let groups = read("/proc/self/cgroup").unwrap_or_default();
+        let is_outermost = read("/proc/self/uid_map").as_deref().and_then(proc::is_outermost);
+        // In a namespace of users, a capability is none over what the system has.
+        let may = |capability| {
+            let has = proc::has_capability(proc::field(&status, "CapEff")?, capability)?;
+            is_outermost.map(|is_outermost| is_outermost && has)
+        };
         let ports = read("/proc/sys/net/ipv4/ip_local_port_range");
         let local_ports = ports.as_deref().and_then(proc::numbers).map(|[first, last]| (first, last));
         let reserved = read("/proc/sys/net/ipv4/ip_local_reserved_ports");
+        let processes = proc::limit(&limits, "Max processes").filter(|_| may(SYS_RESOURCE) != Some(true));
         Self {
             release: read("/proc/sys/kernel/osrelease").map(|text| text.trim().to_owned()),
             is_filtered: proc::field(&status, "Seccomp").and_then(proc::number).map(|mode| mode != 0),
@@ -90,18 +97,18 @@ impl Facts {
             time_wait: read("/proc/net/sockstat").as_deref().and_then(proc::time_wait),
             time_wait_reuse: setting("net/ipv4/tcp_tw_reuse"),
             locked_memory: proc::limit(&limits, "Max locked memory"),
-            may_lock_all: proc::field(&status, "CapEff").and_then(|set| proc::has_capability(set, IPC_LOCK)),
+            may_lock_all: may(IPC_LOCK),
             cores: proc::field(&status, "Cpus_allowed_list").and_then(count_cores),
             online: read("/sys/devices/system/cpu/online").as_deref().and_then(count_cores),
             quota: quota(&groups, read),
-            threads: threads(&limits, &groups, read),
+            threads: threads(processes.and_then(|limit| limit.soft), &groups, read),
         }
     }
 
     /// How many ports are given to who asks for none.
     pub(super) fn usable_ports(&self) -> Option<u64> {
         let (first, last) = self.local_ports?;
-        Some((last + 1).saturating_sub(first).saturating_sub(self.reserved_ports.unwrap_or(0)))
+        Some(last.saturating_add(1).saturating_sub(first).saturating_sub(self.reserved_ports.unwrap_or(0)))
     }
 }
 
@@ -123,14 +130,18 @@ fn quota(groups: &str, read: &dyn Fn(&str) -> Option<String>) -> Option<Quota> {
     quotas.min_by(|one, other| one.cores.total_cmp(&other.cores))
 }
 
-fn threads(limits: &str, groups: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, u64)> {
+fn threads(
+    processes: Option<u64>,
+    groups: &str,
+    read: &dyn Fn(&str) -> Option<String>,
+) -> Vec<(&'static str, u64)> {
     let setting = |name: &str| read(&format!("/proc/sys/{name}")).as_deref().and_then(proc::number);
     let of_groups = proc::groups(groups, "pids")
         .into_iter()
         .filter_map(|folder| proc::number(&read(&format!("{folder}/pids.max"))?))
         .min();
     let bounds = [
-        ("ulimit -u", proc::limit(limits, "Max processes").and_then(|limit| limit.soft)),
+        ("ulimit -u", processes),
         ("pids.max", of_groups),
         ("kernel.threads-max", setting("kernel/threads-max")),
         ("kernel.pid_max", setting("kernel/pid_max")),
@@ -142,3 +153,6 @@ fn threads(limits: &str, groups: &str, read: &dyn Fn(&str) -> Option<String>) ->
 
 /// The number of CAP_IPC_LOCK (capabilities(7), `linux/capability.h`).
 const IPC_LOCK: u32 = 14;
+
+/// The number of CAP_SYS_RESOURCE.
+const SYS_RESOURCE: u32 = 24;

@@ -1,6 +1,6 @@
 //! Each mechanism, tried; why those do not work that do not; and which one `auto` takes.
 
-use std::io;
+use std::{env, io};
 
 use rustix::io::Errno;
 use switchboard::{Mechanism, engine};
@@ -8,7 +8,7 @@ use switchboard::{Mechanism, engine};
 use super::facts::Facts;
 use super::finding::Hint;
 use super::proc;
-use crate::error::reason;
+use crate::error::{plain, reason};
 
 /// What came of trying one.
 #[derive(Debug)]
@@ -54,8 +54,8 @@ pub(super) enum Cause {
 /// What `auto` takes.
 #[derive(Debug)]
 pub(super) enum Auto {
-    /// This one, for this reason.
-    Takes { name: String, why: String },
+    /// This one, for this reason; and the faults that the environment asks for.
+    Takes { name: String, why: String, faults: Option<String> },
     /// None, for this reason: what the environment names is not to be had.
     Refused { why: String },
 }
@@ -150,27 +150,33 @@ impl Auto {
             Ok(choice) => choice,
             Err(error) => return refused(error),
         };
-        match choice.open() {
-            Ok(opened) if opened.name() == choice.mechanism.name() => {
-                Self::Takes { name: opened.name().to_owned(), why: choice.why }
-            }
-            Ok(opened) => Self::Takes {
-                name: opened.name().to_owned(),
-                why: format!("{} works in a small trial only", choice.mechanism),
-            },
-            Err(error) => refused(error),
-        }
+        let opened = match choice.open() {
+            Ok(opened) => opened,
+            Err(error) => return refused(error),
+        };
+        let is_chosen = opened.name() == choice.mechanism.name();
+        let why = match is_chosen {
+            true => plain(&choice.why),
+            false => format!("{} works in a small trial only", choice.mechanism),
+        };
+        let faults = env::var("SWITCHBOARD_CHAOS").ok().filter(|faults| !faults.is_empty());
+        Self::Takes { name: opened.name().to_owned(), why, faults }
     }
 
-    /// What to do where none is taken.
+    /// What to do where none is taken, or goes wrong on purpose.
     pub(super) fn hint(&self) -> Option<Hint> {
-        match self {
-            Self::Takes { .. } => None,
-            Self::Refused { .. } => Some(Hint {
-                effect: "commands for which no --engine is given end with this error".to_owned(),
-                remedy: "unset SWITCHBOARD_ENGINE SWITCHBOARD_CHAOS".to_owned(),
-            }),
-        }
+        let (effect, remedy) = match self {
+            Self::Takes { faults: None, .. } => return None,
+            Self::Takes { faults: Some(faults), .. } => (
+                format!("all engines go wrong on purpose, by SWITCHBOARD_CHAOS={faults}"),
+                "unset SWITCHBOARD_CHAOS",
+            ),
+            Self::Refused { .. } => (
+                "commands for which no --engine is given end with this error".to_owned(),
+                "unset SWITCHBOARD_ENGINE SWITCHBOARD_CHAOS",
+            ),
+        };
+        Some(Hint { effect, remedy: remedy.to_owned() })
     }
 }
 

@@ -62,6 +62,12 @@ pub(super) fn has_capability(text: &str, number: u32) -> Option<bool> {
     u64::from_str_radix(text.trim(), 16).ok().map(|set| set >> number & 1 == 1)
 }
 
+/// Whether all users of the system are in the namespace of this process, by `/proc/self/uid_map` (user_namespaces(7)).
+pub(super) fn is_outermost(text: &str) -> Option<bool> {
+    let [inside, outside, count] = numbers(text.lines().next()?)?;
+    Some(inside == 0 && outside == 0 && count == u64::from(u32::MAX))
+}
+
 /// The version of a kernel's release, such as `6.1.0-13-amd64`.
 pub(super) fn version(release: &str) -> Option<(u64, u64)> {
     let mut parts = release.split(|c: char| !c.is_ascii_digit());

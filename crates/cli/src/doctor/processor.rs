@@ -86,7 +86,11 @@ pub(super) fn locked_memory(facts: &Facts) -> Finding {
         }),
         meaning,
         hint: few.map(|rings| Hint {
-            effect: format!("on new kernels, a server on uring with more than {rings} loops is refused: cannot allocate memory"),
+            effect: match rings {
+                0 => "on new kernels, no server on uring starts: cannot allocate memory".to_owned(),
+                1 => "on new kernels, a server on uring with a second loop is refused: cannot allocate memory".to_owned(),
+                _ => format!("on new kernels, a server on uring with more than {rings} loops is refused: cannot allocate memory"),
+            },
             remedy: "sudo prlimit --pid $$ --memlock=8388608:8388608".to_owned(),
         }),
     }

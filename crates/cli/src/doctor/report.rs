@@ -17,7 +17,7 @@ pub(super) fn to_text(facts: &Facts, trials: &[Trial], auto: &Auto, limits: &[Fi
         lines.extend(of_hint(trial.hint().as_ref()));
     }
     lines.push(match auto {
-        Auto::Takes { name, why } => format!("  auto takes {name}: {why}"),
+        Auto::Takes { name, why, .. } => format!("  auto takes {name}: {why}"),
         Auto::Refused { why } => format!("  auto takes none: {why}"),
     });
     lines.extend(of_hint(auto.hint().as_ref()));
@@ -52,7 +52,7 @@ pub(super) fn to_json(facts: &Facts, trials: &[Trial], auto: &Auto, limits: &[Fi
         })
         .collect();
     let (mechanism, why) = match auto {
-        Auto::Takes { name, why } => (Some(name), why),
+        Auto::Takes { name, why, .. } => (Some(name), why),
         Auto::Refused { why } => (None, why),
     };
     let limits_json: Map<String, Value> = limits

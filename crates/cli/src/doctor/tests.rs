@@ -12,7 +12,7 @@ use super::proc::{self, Limit};
 use super::{exit_code, limits, report};
 
 /// A system on which nothing hurts.
-const FILES: [(&str, &str); 18] = [
+const FILES: [(&str, &str); 19] = [
     ("/proc/sys/kernel/osrelease", "6.1.0-13-amd64\n"),
     ("/proc/sys/kernel/io_uring_disabled", "0\n"),
     ("/proc/sys/fs/file-nr", "413\t0\t2466177\n"),
@@ -20,7 +20,7 @@ const FILES: [(&str, &str); 18] = [
     ("/proc/sys/net/ipv4/tcp_max_syn_backlog", "512\n"),
     ("/proc/sys/net/ipv4/tcp_syncookies", "1\n"),
     ("/proc/sys/net/ipv4/ip_local_port_range", "32768\t60999\n"),
-    ("/proc/sys/net/ipv4/ip_local_reserved_ports", "8000,40000-40009\n"),
+    ("/proc/sys/net/ipv4/ip_local_reserved_ports", "8000,40000-40008,60999-61002\n"),
     ("/proc/sys/net/ipv4/tcp_tw_reuse", "2\n"),
     (
         "/proc/net/sockstat",
@@ -37,6 +37,7 @@ const FILES: [(&str, &str); 18] = [
         "/proc/self/status",
         "Name:\tdoctor\nCapEff:\t0000000000000000\nSeccomp:\t0\nCpus_allowed_list:\t0-3,7\n",
     ),
+    ("/proc/self/uid_map", "         0          0 4294967295\n"),
     ("/sys/devices/system/cpu/online", "0-7\n"),
     ("/proc/self/cgroup", "0::/user.slice/shell.scope\n"),
     ("/sys/fs/cgroup/user.slice/shell.scope/cpu.max", "max 100000\n"),
@@ -123,7 +124,7 @@ fn what_a_system_does_not_tell_is_said_and_no_error() {
     assert_eq!(facts, Facts::default());
     let limits = limits(&facts);
     assert!(limits.iter().all(|limit| limit.value.is_none() && limit.hint.is_none()));
-    let auto = Auto::Takes { name: "poll".to_owned(), why: "for a test".to_owned() };
+    let auto = Auto::Takes { name: "poll".to_owned(), why: "for a test".to_owned(), faults: None };
     let text = report::to_text(&facts, &[], &auto, &limits);
     assert_eq!(text.matches("  not told by this system  ").count(), limits.len(), "{text}");
     let told = report::to_json(&facts, &[], &auto, &limits);
@@ -196,11 +197,11 @@ fn few_half_open_connections_hurt_only_without_cookies() {
 #[test]
 fn few_local_ports_hurt_those_reserved_left_out() {
     const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
-    let (effect, remedy) = hint(&facts_with(&[(RANGE, "39000 49008")]), "local ports");
+    let (effect, remedy) = hint(&facts_with(&[(RANGE, "39000 49007")]), "local ports");
     let expected = "beyond 9999 connections to one target, connecting fails: cannot assign requested address";
     assert_eq!(effect, expected);
     assert_eq!(remedy, "sudo sysctl -w net.ipv4.ip_local_port_range=\"1024 65535\"");
-    assert_eq!(finding(&facts_with(&[(RANGE, "39000 49009")]), "local ports").hint, None);
+    assert_eq!(finding(&facts_with(&[(RANGE, "39000 49008")]), "local ports").hint, None);
 }
 
 #[test]
@@ -256,10 +257,35 @@ fn little_memory_to_lock_hurts_whom_the_limit_binds() {
     let locked_memory = Some(Limit { soft: Some(64 << 10), hard: Some(64 << 10) });
     let mut facts = Facts { locked_memory, ..facts_with(&[]) };
     let (effect, remedy) = hint(&facts, "locked memory");
-    assert!(effect.starts_with("on new kernels, a server on uring with more than 1 loops"), "{effect}");
+    assert!(
+        effect.starts_with("on new kernels, a server on uring with a second loop is refused"),
+        "{effect}"
+    );
     assert_eq!(remedy, "sudo prlimit --pid $$ --memlock=8388608:8388608");
     facts.may_lock_all = Some(true);
     assert_eq!(finding(&facts, "locked memory").hint, None);
+    let locked_memory = Some(Limit { soft: Some(4096), hard: None });
+    let (effect, _) = hint(&Facts { locked_memory, ..facts_with(&[]) }, "locked memory");
+    assert_eq!(effect, "on new kernels, no server on uring starts: cannot allocate memory");
+}
+
+#[test]
+fn a_capability_counts_in_the_outermost_user_namespace_only() {
+    let outermost = ("/proc/self/uid_map", "         0          0 4294967295\n");
+    let nested = ("/proc/self/uid_map", "         0       1000          1\n");
+    // CAP_IPC_LOCK is number 14, CAP_SYS_RESOURCE 24.
+    let all = ("/proc/self/status", "CapEff:\t0000000001004000\n");
+    let none = ("/proc/self/status", "CapEff:\t00000000feffbfff\n");
+    let one_bound = |facts: &Facts| facts.threads.iter().any(|(name, _)| *name == "ulimit -u");
+    for (changed, lock, processes) in [
+        (vec![all, outermost], Some(true), false),
+        (vec![all, nested], Some(false), true),
+        (vec![none, outermost], Some(false), true),
+        (vec![all, ("/proc/self/uid_map", "")], None, true),
+    ] {
+        let facts = facts_with(&changed);
+        assert_eq!((facts.may_lock_all, one_bound(&facts)), (lock, processes), "{changed:?}");
+    }
 }
 
 #[test]
