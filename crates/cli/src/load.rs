@@ -6,6 +6,8 @@
 //! Around that: from what was typed to an address (`destination`) and room for the load (`headroom`), the main thread `watch`es it, or
 //! `seek`s a rate, and makes a `report`.
 
+mod book;
+mod connection;
 mod crew;
 mod destination;
 mod doubt;
@@ -19,12 +21,16 @@ mod merge;
 mod message;
 mod options;
 mod plan;
+mod processor;
 mod progress;
 mod report;
+mod schedule;
 mod seek;
 mod setup;
 mod shown;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod times;
 mod watch;
 
@@ -40,10 +46,14 @@ use self::watch::Ending;
 use crate::error::{Error, reason};
 use crate::stop::{First, Signal, Signals, first};
 
+pub(crate) use crew::Crew;
+pub(crate) use doubt::doubts;
+pub(crate) use failure::Failure;
 pub(crate) use limit::Limit;
 pub(crate) use message::{Expect, Message};
 pub(crate) use options::{Measure, Options, Task, Telling};
-pub(crate) use plan::{Pace, Transport, Until};
+pub(crate) use plan::{Pace, Plan, Transport, Until};
+pub(crate) use tally::Tally;
 
 /// Puts a load on, or adds up what some came to, and tells.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
@@ -86,7 +96,7 @@ async fn measure(load: &Measure, engine: &str, telling: &Telling) -> Result<Resu
             Ending::AtOnce(signal) => return Ok(Err(signal)),
         }
     };
-    let mut doubts = doubt::doubts(&plan, &tally);
+    let mut doubts = doubts(&plan, &tally);
     doubts.extend(sought.as_ref().and_then(seek::Sought::doubt));
     Ok(Ok(Report { setup: Setup::new(&plan, engine), tally, doubts, loads: 1, sought, interrupted }))
 }

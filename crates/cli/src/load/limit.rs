@@ -199,7 +199,7 @@ mod tests {
             ("p99<995ms", true),
             ("p99<980ms", false),
             ("p50 >= 500ms", true),
-            ("p99.9>1s", false),
+            ("p99.9>1001ms", false),
             ("max<=1001ms", true),
             ("mean>502ms", false),
             ("mean>500ms", true),

@@ -180,7 +180,7 @@ pub(super) mod tests {
             received: 64_000,
             connections: 50,
             ended: 1,
-            doubt: Doubt { threads: vec![Share { ran: 0.42, waited: Some(0.01) }], ..Doubt::default() },
+            doubt: Doubt { threads: vec![Share { ran: 0.42, waited: 0.01 }], ..Doubt::default() },
             ..Tally::default()
         };
         for microsecond in 1..=1000 {

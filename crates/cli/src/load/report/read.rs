@@ -67,8 +67,7 @@ fn tally(all: &Part<'_>) -> Result<Tally, String> {
     let generator = all.part("generator");
     let threads = generator.list("threads")?.iter().map(|thread| {
         let thread = Part(thread, "threads");
-        let waited = if thread.0["waited"].is_null() { None } else { Some(thread.number("waited")?) };
-        Ok(Share { ran: thread.number("ran")?, waited })
+        Ok(Share { ran: thread.number("ran")?, waited: thread.number("waited")? })
     });
     Ok(Tally {
         window: all.seconds("seconds")?,
@@ -168,7 +167,7 @@ mod tests {
         it.tally.first_error = Some("gone".to_owned());
         it.tally.unsent = 3;
         it.tally.doubt.lag.record(Duration::from_micros(7));
-        it.tally.doubt.threads.push(Share { ran: 1.0, waited: None });
+        it.tally.doubt.threads.push(Share { ran: 1.0, waited: 0.5 });
         it.doubts.push("why".to_owned());
         it.setup.pace = Pace::Scheduled { from: 1.0, to: 2.5 };
         let told = json::report(&it, &[]).to_string();

@@ -90,8 +90,7 @@ fn generator(text: &mut String, doubt: &Doubt, is_open: bool) {
         .threads
         .iter()
         .map(|Share { ran, waited }| {
-            let waited = waited.map(|waited| format!(", waited {} for a processor", percent(waited)));
-            format!("ran {} of the time{}", percent(*ran), waited.unwrap_or_default())
+            format!("ran {} of the time, waited {} for a processor", percent(*ran), percent(*waited))
         })
         .collect();
     for (index, thread) in threads.iter().enumerate().take(MOST_THREADS) {
