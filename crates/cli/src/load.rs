@@ -63,8 +63,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
         Task::Merge(paths) => merge::merge(paths)?,
         Task::Measure(load) => {
             let event_loop = EventLoop::with(load.engine.open()?);
+            let engine = event_loop.engine().name().to_owned();
             let measured = event_loop
-                .block_on(measure(load, &event_loop.engine().name(), telling))
+                .block_on(measure(load, &engine, telling))
                 .map_err(|error| Error::refused(format_args!("cannot go on: {}", reason(&error))))?;
             match measured? {
                 Ok(report) => report,
