@@ -6,6 +6,9 @@
 #![allow(dead_code, reason = "each suite uses its own part of it")]
 #![allow(unused_imports, unused_macros, reason = "each suite uses its own part of it")]
 
+#[path = "../../../switchboard/tests/rig/reserved.rs"]
+mod reserved;
+
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -29,6 +32,7 @@ macro_rules! on_every_engine {
 }
 
 pub(crate) use on_every_engine;
+pub(crate) use reserved::ReservedPort;
 
 /// Runs a body on an engine, if there is one.
 pub(crate) fn run(engine: &str, body: impl FnOnce(&str)) {
