@@ -214,8 +214,17 @@ impl Server {
         times.sum()
     }
 
+    /// Waits until so many of its threads have waited for something: one that has worked does, but not at once.
+    pub(crate) fn wait_for_threads(&self, count: usize) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.threads_used().is_some_and(|used| used < count) {
+            assert!(Instant::now() < deadline, "{:?} threads have worked, not {count}", self.threads_used());
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// How many threads it has that ever waited for something. `None` as with `memory`.
-    pub(crate) fn threads_used(&self) -> Option<usize> {
+    fn threads_used(&self) -> Option<usize> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
         let waited = |status: &String| {
             let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
