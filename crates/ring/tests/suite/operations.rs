@@ -1,16 +1,17 @@
 //! Every operation does what it says, and gives back what it was given.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::io::{FdFlags, fcntl_getfd};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockAddr, Socket, Type};
 use switchboard_ring::{Outcome, PollEvents, Request, Setup};
 
 use crate::alone::alone;
 use crate::common::{SOON, arm, errno, fillable, now, pair, receive, received, ring, shared, soon, tcp_pair};
+use crate::reserved::ReservedPort;
 
 #[test]
 fn accept_tells_the_peer() {
@@ -175,12 +176,9 @@ fn a_send_to_nobody_is_an_error_and_no_signal() {
 #[test]
 fn connect_reaches_a_listener_and_is_refused_without_one() {
     let Some(mut ring) = ring(Setup::default()) else { return };
-    // Bound and not listening, it keeps the port from others when the listener is gone: socket(7).
-    let reserved = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    reserved.set_reuse_address(true).unwrap();
-    reserved.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    let to = reserved.local_addr().unwrap();
-    let listener = TcpListener::bind(to.as_socket().unwrap()).unwrap();
+    let port = ReservedPort::new();
+    let to = SockAddr::from(port.address());
+    let listener = TcpListener::bind(port.address()).unwrap();
     let stream = || shared(Socket::new(Domain::IPV4, Type::STREAM, None).unwrap());
     ring.push(Request::Connect { stream: stream(), to: Box::new(to.clone()) });
     let reply = soon(&mut ring);
