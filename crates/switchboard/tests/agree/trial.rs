@@ -1,6 +1,6 @@
 //! A script at work, on one engine: its steps write down what they see.
 
-use std::net::Shutdown;
+use std::net::{Ipv6Addr, Shutdown};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
@@ -51,8 +51,10 @@ impl Trial {
     pub(crate) fn listen(&mut self, backlog: u32) -> (Socket, Address) {
         let mut at = self.address();
         if let Address::Ip(ip) = &mut at {
-            let port = ReservedPort::at(ip.ip());
-            *ip = port.address();
+            // Who is at that port of IPv4 is seen from IPv6.
+            let host = if ip.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { ip.ip() };
+            let port = ReservedPort::at(host);
+            ip.set_port(port.address().port());
             self.reserved.push(port);
         }
         let listen = Listen { backlog, ..Listen::at(at.clone()) };
