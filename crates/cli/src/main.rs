@@ -13,6 +13,7 @@ mod explain;
 mod faults;
 mod ladder;
 mod limits;
+mod load;
 mod log;
 mod model;
 mod outlet;
