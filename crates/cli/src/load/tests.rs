@@ -304,5 +304,5 @@ fn pause(time: Duration) {
 }
 
 fn block_on<T>(future: impl Future<Output = T>) -> T {
-    switchboard::EventLoop::new().unwrap().block_on(future).unwrap()
+    EventLoop::new().unwrap().block_on(future).unwrap()
 }
