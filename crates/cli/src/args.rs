@@ -6,6 +6,7 @@
 mod connect;
 mod doctor;
 mod faults;
+mod load;
 mod man;
 mod serve;
 mod simulate;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use self::connect::LowConnect;
 use self::doctor::LowDoctor;
+use self::load::LowLoad;
 use self::man::{LowCompletions, LowMan};
 use self::serve::LowServe;
 use self::simulate::LowSimulate;
@@ -23,7 +25,10 @@ use crate::choice::shown;
 use crate::completions::Shell;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{connect as client, doctor as examination, man as manual, serve as server, simulate as network};
+use crate::{
+    connect as client, doctor as examination, load as generator, man as manual, serve as server,
+    simulate as network,
+};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -41,6 +46,13 @@ pub(crate) enum Command {
     Connect {
         /// How.
         options: client::Options,
+        /// As of `Serve`.
+        verbosity: u8,
+    },
+    /// To put a load on a server, or to add up what that came to.
+    Load {
+        /// How.
+        options: generator::Options,
         /// As of `Serve`.
         verbosity: u8,
     },
@@ -75,6 +87,7 @@ pub(crate) fn read() -> Result<Command, Error> {
     match Low::try_parse() {
         Ok(Low { command: LowCommand::Serve(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Load(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Doctor(low) }) => Ok(low.understand()),
         Ok(Low { command: LowCommand::Man(low) }) => Ok(low.understand()),
@@ -100,6 +113,7 @@ struct Low {
 enum LowCommand {
     Serve(Box<LowServe>),
     Connect(LowConnect),
+    Load(Box<LowLoad>),
     Simulate(Box<LowSimulate>),
     Doctor(LowDoctor),
     Man(LowMan),
@@ -157,14 +171,16 @@ Examples:
   switchboard serve                         # echo on 127.0.0.1:8000
   switchboard connect 127.0.0.1 8000        # in another terminal: what you type comes back
   telnet 127.0.0.1 8000                     # so it does here
+  switchboard load 127.0.0.1:8000           # how many messages a second, and how long each takes
   switchboard simulate --service line       # the server and its clients in a network where much goes wrong
   switchboard doctor                        # what works on this system, and what will hurt
 
-`switchboard serve --help`, `connect --help` and `simulate --help` tell all about them.
+`switchboard serve --help`, `connect --help`, `load --help` and `simulate --help` tell all about them.
 
 Exit codes:
   0      all is well
   1      the network or the system refused
   2      wrong use
   3      a limit or an expectation that was stated was missed
+  4      what was measured cannot be trusted
   128+n  ended by a signal n";

@@ -1,8 +1,8 @@
-//! The command `switchboard`: serves, connects and simulates, on non-blocking sockets.
+//! The command `switchboard`: serves, connects, measures and simulates, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`, `connect`, `simulate`, `doctor`, `man`, `completions`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
-//! and an exit code.
+//! the subcommand runs (`serve`, `connect`, `load`, `simulate`, `doctor`, `man`, `completions`). Whatever goes wrong comes
+//! back here as an [`Error`]: one line on stderr, and an exit code.
 #![forbid(unsafe_code)]
 
 mod args;
@@ -15,6 +15,7 @@ mod explain;
 mod faults;
 mod ladder;
 mod limits;
+mod load;
 mod log;
 mod man;
 mod model;
@@ -44,6 +45,10 @@ fn run() -> Result<ExitCode, Error> {
         Command::Connect { options, verbosity } => {
             log::start(verbosity);
             connect::run(options)
+        }
+        Command::Load { options, verbosity } => {
+            log::start(verbosity);
+            load::run(&options)
         }
         Command::Simulate { options, verbosity } => {
             log::start(verbosity);

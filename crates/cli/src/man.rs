@@ -108,7 +108,12 @@ impl Sections {
         for paragraph in text.split("\n\n") {
             let lines: Vec<_> = paragraph.lines().map(str::to_owned).collect();
             match lines.first().map(String::as_str) {
-                Some("Exit codes:") => sections.exit_status.extend_from_slice(&lines[1..]),
+                Some(heading) if heading.starts_with("Exit codes") => {
+                    // What they are said to be, such as `, the first that applies:`, goes before them.
+                    let said = heading["Exit codes".len()..].trim_start_matches([',', ' ']);
+                    sections.exit_status.extend((said != ":").then(|| capitalized(said)));
+                    sections.exit_status.extend_from_slice(&lines[1..]);
+                }
                 Some("Examples:") => sections.examples.extend_from_slice(&lines[1..]),
                 Some(_) if sections.notes.is_empty() => sections.notes = lines,
                 Some(_) => {
@@ -126,6 +131,10 @@ impl Sections {
         if !self.exit_status.is_empty() {
             roff.control("SH", ["EXIT STATUS"]);
             for line in &self.exit_status {
+                if !line.starts_with(' ') {
+                    roff.text([roman(line)]);
+                    continue;
+                }
                 let (code, meaning) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
                 roff.control("TP", []).text([bold(code)]).text([roman(meaning.trim_start())]);
             }
@@ -145,6 +154,11 @@ impl Sections {
         }
         roff
     }
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
 /// Lines that are indented stay as they are; others flow.
@@ -214,6 +228,10 @@ mod tests {
                         .SH EXAMPLES\n.nf\none\n.fi\n.SH \"SEE ALSO\"\n\\fBa\\fR(1),\n\\fBb\\fR(1)\n";
         assert_eq!(roff, expected);
         assert_eq!(Sections::of(""), Sections::default());
+        let roff = Sections::of("Exit codes, the first that applies:\n  2      wrong").to_roff(&[]).to_roff();
+        let expected =
+            ".SH \"EXIT STATUS\"\nThe first that applies:\n.TP\n\\fB2\\fR\nwrong\n.SH \"SEE ALSO\"\n";
+        assert_eq!(roff, expected);
     }
 
     #[test]

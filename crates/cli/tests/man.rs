@@ -54,7 +54,7 @@ fn the_page_of_switchboard_names_all_commands_and_exit_codes() {
             "{command}: {page}"
         );
     }
-    for code in ["0", "1", "2", "3", "128+n"] {
+    for code in ["0", "1", "2", "3", "4", "128+n"] {
         assert_eq!(page.matches(&format!("\n.TP\n\\fB{code}\\fR\n")).count(), 1, "{code}: {page}");
     }
     assert!(page.contains("\n.SH EXAMPLES\n.nf\nswitchboard serve "), "{page}");
