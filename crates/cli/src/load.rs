@@ -3,6 +3,8 @@
 //! What to do is a `plan`; a `crew` of threads does it, each with a `generator` on an engine of its own, below loop and tasks: whoever
 //! measures has to cost less than what is measured. What it came to is a `tally`, and whether to believe it is a matter of `doubt`.
 
+mod book;
+mod connection;
 mod crew;
 mod doubt;
 mod failure;
@@ -10,7 +12,11 @@ mod gate;
 mod generator;
 mod message;
 mod plan;
+mod processor;
+mod schedule;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod times;
 
 pub(crate) use crew::Crew;

@@ -10,8 +10,8 @@ pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
     let mut doubts = Vec::new();
     let Tally { doubt, exchange, .. } = tally;
     for (index, share) in doubt.threads.iter().enumerate() {
-        let waited = share.waited.unwrap_or(0.0);
-        if share.ran + waited < SATURATED {
+        let waited = share.waited;
+        if share.ran + waited < SATURATED && waited <= STARVED {
             continue;
         }
         let thread = if plan.threads > 1 {
@@ -46,8 +46,8 @@ pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
 /// Of the time: whoever could have run for so long had nothing to spare.
 const SATURATED: f64 = 0.95;
 
-/// Of the time: whoever waited for a processor for so long was not alone.
-const STARVED: f64 = 0.05;
+/// Of the time: whoever waited for a processor for longer was not alone, and was late.
+const STARVED: f64 = 0.1;
 
 /// How much of a latency may be the generator's own lateness.
 const SHARE: f64 = 0.1;

@@ -44,7 +44,7 @@ pub(crate) struct Doubt {
     pub(crate) slip: Times,
     /// How long a pass of the generator's loop took, in which nobody looked at what came: how much too long a time may be.
     pub(crate) lag: Times,
-    /// Of each thread.
+    /// Of each thread, where the system tells.
     pub(crate) threads: Vec<Share>,
 }
 
@@ -53,8 +53,8 @@ pub(crate) struct Doubt {
 pub(crate) struct Share {
     /// Of the window, in which it ran. Above 1 never by more than the clocks differ.
     pub(crate) ran: f64,
-    /// Of the window, in which it could have run, and others did. `None` where the system does not tell.
-    pub(crate) waited: Option<f64>,
+    /// Of the window, in which it could have run, and others did.
+    pub(crate) waited: f64,
 }
 
 impl Tally {

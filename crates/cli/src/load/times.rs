@@ -1,12 +1,13 @@
 //! How long things took: a histogram of nanoseconds, three digits exact, up to an hour.
 
+use std::fmt;
 use std::ops::AddAssign;
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
 /// How long things took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Times(Histogram<u64>);
 
 impl Times {
@@ -59,6 +60,14 @@ impl From<Histogram<u64>> for Times {
 impl Default for Times {
     fn default() -> Self {
         Self(Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("these bounds are in order"))
+    }
+}
+
+/// Not its thirty thousand counts.
+impl fmt::Debug for Times {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (median, max) = (self.percentile(50.0), self.max());
+        write!(f, "Times({} of {:?}..={max:?}, median {median:?})", self.count(), self.min())
     }
 }
 

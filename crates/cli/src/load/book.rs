@@ -1,0 +1,219 @@
+//! What one thread keeps count of: its [`Tally`], and the second that goes on.
+//!
+//! What is recorded began, or was to begin, between the end of the warm-up and the end of the load.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use async_channel::Sender;
+
+use super::connection::Exchange;
+use super::failure::Failure;
+use super::processor::Processor;
+use super::tally::{Interval, Phase, Tally};
+use crate::error::reason;
+
+/// What one thread keeps count of.
+#[derive(Debug)]
+pub(super) struct Book {
+    pub(super) phase: Phase,
+    pub(super) measure_from: Instant,
+    /// When nothing more is sent, where that is a matter of time.
+    pub(super) end: Option<Instant>,
+    tally: Tally,
+    interval: Interval,
+    /// When the thread began, and its seconds with it.
+    began: Instant,
+    interval_began: Instant,
+    tell: Sender<Interval>,
+    /// How many connections have come about, or failed to.
+    tried: usize,
+    last_answer: Option<Instant>,
+    processor: Option<Processor>,
+}
+
+impl Book {
+    pub(super) fn new(now: Instant, tell: Sender<Interval>) -> Self {
+        Self {
+            phase: Phase::Connecting,
+            measure_from: now,
+            end: None,
+            tally: Tally::default(),
+            interval: Interval::default(),
+            began: now,
+            interval_began: now,
+            tell,
+            tried: 0,
+            last_answer: None,
+            processor: None,
+        }
+    }
+
+    /// The load begins, with the warm-up.
+    pub(super) fn begin(&mut self, now: Instant, warm_up: Duration, length: Option<Duration>) {
+        self.measure_from = now + warm_up;
+        self.end = length.map(|length| self.measure_from + length);
+        self.phase = Phase::WarmUp;
+        if warm_up.is_zero() {
+            self.measure();
+        }
+    }
+
+    /// The warm-up is over.
+    pub(super) fn measure(&mut self) {
+        self.phase = Phase::Measuring;
+        self.processor = Processor::now();
+    }
+
+    /// Nothing more is sent.
+    pub(super) fn end(&mut self, now: Instant) {
+        let is_measured = self.phase == Phase::Measuring;
+        self.phase = Phase::Ending;
+        if !is_measured {
+            return;
+        }
+        self.tally.window = now.saturating_duration_since(self.measure_from);
+        let share = self.processor.and_then(|before| before.share(self.tally.window));
+        self.tally.doubt.threads = share.into_iter().collect();
+    }
+
+    /// It is over.
+    pub(super) fn close(mut self, now: Instant) -> Tally {
+        // Without a moment that was set for the end, it ended with the last answer.
+        if let (None, Some(last)) = (self.end, self.last_answer) {
+            self.tally.window = self.tally.window.max(last.saturating_duration_since(self.measure_from));
+        }
+        self.publish(now, 0);
+        self.tally
+    }
+
+    /// Whether an exchange that was due then is counted.
+    pub(super) fn counts(&self, intended: Instant) -> bool {
+        self.phase >= Phase::Measuring && intended >= self.measure_from
+    }
+
+    /// Whether the window goes on: where messages are counted, until the last answer.
+    fn is_within(&self) -> bool {
+        self.phase == Phase::Measuring || self.phase == Phase::Ending && self.end.is_none()
+    }
+
+    pub(super) fn connected(&mut self, time: Duration) {
+        self.tally.connections += 1;
+        self.tally.connect.record(time);
+    }
+
+    /// A connection has come about, or failed to.
+    pub(super) fn tried(&mut self) {
+        self.tried += 1;
+    }
+
+    pub(super) fn has_tried(&self, connections: usize) -> bool {
+        self.tried >= connections
+    }
+
+    pub(super) fn peer_ended(&mut self) {
+        self.tally.ended += 1;
+    }
+
+    pub(super) fn failed(&mut self, failure: Failure, times: u64, error: Option<&io::Error>) {
+        self.tally.failures.count(failure, times);
+        self.interval.failures.count(failure, times);
+        if let Some(error) = error.filter(|_| self.tally.first_error.is_none()) {
+            self.tally.first_error = Some(reason(error));
+        }
+    }
+
+    /// Bytes of messages have gone.
+    pub(super) fn sent(&mut self, bytes: usize) {
+        if self.is_within() {
+            self.tally.sent += bytes as u64;
+        }
+    }
+
+    /// Bytes of answers have come.
+    pub(super) fn received(&mut self, bytes: usize) {
+        if self.is_within() {
+            self.tally.received += bytes as u64;
+        }
+    }
+
+    pub(super) fn first_byte(&mut self, exchange: &Exchange, now: Instant) {
+        if self.counts(exchange.intended) {
+            self.tally.first_byte.record(now.saturating_duration_since(exchange.intended));
+        }
+    }
+
+    pub(super) fn answered(&mut self, exchange: &Exchange, now: Instant) {
+        let time = now.saturating_duration_since(exchange.intended);
+        self.interval.answered += 1;
+        self.interval.exchange.record(time);
+        if !self.counts(exchange.intended) {
+            return;
+        }
+        self.tally.exchange.record(time);
+        self.tally.uncorrected.record(now.saturating_duration_since(exchange.sent));
+        if self.end.is_none_or(|end| now <= end) {
+            self.tally.answered += 1;
+            self.last_answer = Some(now);
+        }
+    }
+
+    /// An exchange was given up.
+    pub(super) fn timed_out(&mut self, intended: Instant, sent: Instant, now: Instant) {
+        let time = now.saturating_duration_since(intended);
+        self.interval.exchange.record(time);
+        if self.counts(intended) {
+            self.tally.exchange.record(time);
+            self.tally.uncorrected.record(now.saturating_duration_since(sent));
+        }
+    }
+
+    /// An exchange that was due then had not begun at the end.
+    pub(super) fn never_sent(&mut self, due: Instant, end: Instant) {
+        if self.counts(due) {
+            self.tally.unsent += 1;
+            self.tally.exchange.record(end.saturating_duration_since(due));
+        }
+    }
+
+    /// A message that was due, and had somebody free for it, went so late.
+    pub(super) fn slipped(&mut self, time: Duration) {
+        if self.phase == Phase::Measuring {
+            self.tally.doubt.slip.record(time);
+        }
+    }
+
+    /// A pass of the loop is over, in which nobody looked at what came.
+    pub(super) fn pass(&mut self, from: Instant, to: Instant) {
+        if self.phase == Phase::Measuring {
+            self.tally.doubt.lag.record(to.saturating_duration_since(from));
+        }
+    }
+
+    /// Tells of the second, if it is over.
+    pub(super) fn tick(&mut self, now: Instant, open: impl FnOnce() -> u64) {
+        if now >= self.next_due() {
+            self.publish(now, open());
+        }
+    }
+
+    pub(super) fn next_due(&self) -> Instant {
+        self.interval_began + SECOND
+    }
+
+    fn publish(&mut self, now: Instant, open: u64) {
+        let mut told = Interval {
+            open,
+            phase: self.phase,
+            length: now.saturating_duration_since(self.interval_began),
+            ..std::mem::take(&mut self.interval)
+        };
+        told.number = now.saturating_duration_since(self.began).as_secs();
+        self.interval.number = told.number;
+        self.interval_began = self.began + SECOND * u32::try_from(told.number).unwrap_or(u32::MAX);
+        // Where nobody wants to know, nothing is lost.
+        self.tell.try_send(told).ok();
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);

@@ -1,0 +1,85 @@
+//! What goes wrong: by class, and what is done about it.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use super::super::connection::State;
+use super::super::failure::Failure;
+use super::super::plan::Transport;
+use super::dial::AGAIN;
+use super::{Generator, SWEEP};
+
+impl Generator<'_> {
+    /// The system broke it off.
+    pub(super) fn broken(&mut self, index: usize, error: &io::Error) {
+        let now = self.engine.now();
+        let lost = self.connections[index].exchanges.len().max(1);
+        self.book.failed(Failure::of(error), lost as u64, Some(error));
+        self.replace(index, now, AGAIN);
+    }
+
+    /// The peer has ended.
+    pub(super) fn ended(&mut self, index: usize, now: Instant) {
+        let lost = self.connections[index].exchanges.len();
+        let after = if self.connections[index].has_answered { Duration::ZERO } else { AGAIN };
+        if lost == 0 {
+            self.book.peer_ended();
+        } else {
+            self.book.failed(Failure::Short, lost as u64, None);
+        }
+        self.replace(index, now, after);
+    }
+
+    /// What came was wrong, and nobody knows where the next answer begins.
+    pub(super) fn wrong(&mut self, index: usize, failure: Failure, now: Instant) {
+        let lost = self.connections[index].exchanges.len().max(1);
+        self.book.failed(failure, lost as u64, None);
+        self.replace(index, now, AGAIN);
+    }
+
+    /// Gives up what took too long: the exchanges, and on a stream the connection, whose answers would be out of step.
+    pub(super) fn give_up_due(&mut self, now: Instant) {
+        if now < self.next_sweep {
+            return;
+        }
+        let timeout = self.plan.timeout;
+        let mut next = now + timeout;
+        for index in 0..self.connections.len() {
+            while let Some(since) = self.waiting_since(index) {
+                if now.saturating_duration_since(since) < timeout {
+                    next = next.min(since + timeout);
+                    break;
+                }
+                self.give_up(index, now);
+            }
+        }
+        self.next_sweep = next.max(now + SWEEP.max(timeout / 1000));
+    }
+
+    /// Since when something is waited for on it.
+    fn waiting_since(&self, index: usize) -> Option<Instant> {
+        let connection = &self.connections[index];
+        match connection.state {
+            State::Connecting { since, .. } => Some(since),
+            _ => connection.exchanges.front().map(|exchange| exchange.sent),
+        }
+    }
+
+    fn give_up(&mut self, index: usize, now: Instant) {
+        if matches!(self.connections[index].state, State::Connecting { .. }) {
+            return self.give_up_connecting(index);
+        }
+        if self.plan.transport == Transport::Datagrams {
+            let Some(exchange) = self.connections[index].give_up() else { return };
+            self.book.failed(Failure::Timeout, 1, None);
+            self.book.timed_out(exchange.intended, exchange.sent, now);
+            return self.free_slot(index, now, Duration::ZERO);
+        }
+        let lost: Vec<_> = self.connections[index].exchanges.iter().copied().collect();
+        self.book.failed(Failure::Timeout, lost.len() as u64, None);
+        for exchange in lost {
+            self.book.timed_out(exchange.intended, exchange.sent, now);
+        }
+        self.replace(index, now, Duration::ZERO);
+    }
+}
