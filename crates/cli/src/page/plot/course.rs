@@ -107,7 +107,7 @@ impl Course {
                 pen.text((LEFT - 8.0, y.place(*tick)), Anchor::End, &panel.unit.tick(*tick));
             }
         });
-        self.draw_head(canvas, panel, (top - HEAD / 2.0 - 2.0, right));
+        self.draw_head(canvas, panel, (top - HEAD + 12.0, right));
         for (series, line) in panel.lines.iter().enumerate() {
             canvas.layer(&panel.class(series), &line.say(panel.unit), |pen| match panel.shape {
                 Shape::Columns => {
@@ -198,7 +198,7 @@ const COLUMN: f64 = 0.8;
 const LEFT: f64 = 62.0;
 
 /// Of the name of a panel.
-const HEAD: f64 = 30.0;
+const HEAD: f64 = 38.0;
 
 /// Between panels.
-const BETWEEN: f64 = 14.0;
+const BETWEEN: f64 = 18.0;

@@ -38,6 +38,15 @@ pub(super) enum Sample {
     Area,
 }
 
+impl Sample {
+    fn width(self) -> f64 {
+        match self {
+            Self::Line { .. } => SAMPLE,
+            Self::Area => 14.0,
+        }
+    }
+}
+
 /// An entry of a key.
 #[derive(Debug, Clone)]
 pub(super) struct Entry<'a> {
@@ -63,11 +72,11 @@ pub(super) fn draw(canvas: &mut Canvas, entries: &[Entry<'_>], (left, y): Point,
                     mark(pen, entry.series, (x + SAMPLE / 2.0, y));
                 }
             }
-            Sample::Area => pen.rectangle((x + SAMPLE - 14.0, y - 6.0), (x + SAMPLE, y + 6.0)),
+            Sample::Area => pen.rectangle((x, y - 6.0), (x + entry.sample.width(), y + 6.0)),
         });
+        let from = entry.sample.width() + GAP;
         canvas.layer("text", "", |pen| {
-            let space = width - SAMPLE - GAP;
-            pen.text((x + SAMPLE + GAP, y), Anchor::Start, &label::fitting(entry.name, space));
+            pen.text((x + from, y), Anchor::Start, &label::fitting(entry.name, width - from));
         });
     }
 }
@@ -76,7 +85,7 @@ pub(super) fn draw(canvas: &mut Canvas, entries: &[Entry<'_>], (left, y): Point,
 fn places(entries: &[Entry<'_>], width: f64) -> Vec<(f64, usize)> {
     let (mut x, mut row) = (0.0, 0);
     let place = |entry: &Entry<'_>| {
-        let wide = (SAMPLE + GAP + label::width(entry.name)).min(width);
+        let wide = (entry.sample.width() + GAP + label::width(entry.name)).min(width);
         if x > 0.0 && x + wide > width {
             (x, row) = (0.0, row + 1);
         }
@@ -90,6 +99,7 @@ fn places(entries: &[Entry<'_>], width: f64) -> Vec<(f64, usize)> {
 /// How far the rows of a key are apart.
 pub(super) const ROW: f64 = 20.0;
 
+/// How long the sample of a line is.
 const SAMPLE: f64 = 30.0;
 const GAP: f64 = 8.0;
 

@@ -47,7 +47,7 @@ impl Percentiles {
         let drawn = self.drawn();
         let narrow = is_narrow(width);
         let named = drawn.iter().map(|(_, series)| label::width(&series.name)).fold(0.0, f64::max);
-        let right = if narrow { width - 20.0 } else { width - named.min(width * 0.25) - LEAD };
+        let right = if narrow { width - 30.0 } else { width - named.min(width * 0.25) - LEAD };
         let entries: Vec<Entry<'_>> = drawn
             .iter()
             .map(|(index, series)| {
@@ -95,7 +95,7 @@ impl Percentiles {
             let mut free = f64::NEG_INFINITY;
             for tick in &columns {
                 let (place, text) = (x.place(*tick), percent(*tick));
-                let half = label::width(&text) / 2.0;
+                let half = label::width(&text) / 2.0 + 3.0;
                 if place - half > free {
                     pen.text((place, bottom + 14.0), Anchor::Middle, &text);
                     free = place + half;

@@ -203,11 +203,11 @@ impl Frame {
         let is_narrow = is_narrow(width);
         let widest = |texts: &mut dyn Iterator<Item = &str>| texts.map(label::width).fold(0.0, f64::max);
         let (left, right) = if is_narrow {
-            (MARGIN, width - 4.0 * MARGIN)
+            (MARGIN, width - 2.0 * MARGIN)
         } else {
             let name = widest(&mut names.iter().copied()).clamp(40.0, width * 0.3);
             let value = widest(&mut said.iter().map(String::as_str));
-            (name + GAP, width - value.max(3.0 * MARGIN) - GAP)
+            (name + GAP, width - value.max(24.0) - GAP)
         };
         let key = key_rows as f64 * key::ROW;
         Self {
@@ -237,7 +237,8 @@ impl Frame {
     fn canvas(&self, entries: &[Entry<'_>], scale: &Scale, unit: Unit, axis: &str) -> Canvas {
         let mut canvas = Canvas::new(self.width, self.bottom() + 46.0);
         key::draw(&mut canvas, entries, (0.0, 10.0), self.width);
-        let ticks = scale.ticks(((self.right - self.left) / 80.0) as usize);
+        let ticks =
+            scale.ticks(((self.right - self.left) / if self.is_narrow { 60.0 } else { 80.0 }) as usize);
         canvas.layer("grid", "", |pen| {
             for tick in &ticks {
                 let x = scale.place(*tick);
@@ -280,7 +281,8 @@ const BAR: f64 = 16.0;
 const CAP: f64 = 5.0;
 
 const GAP: f64 = 10.0;
-const MARGIN: f64 = 8.0;
+/// Half of the number at the beginning of an axis has to fit.
+const MARGIN: f64 = 16.0;
 
 /// How many parts of a bar look different.
 const PARTS: usize = 3;
