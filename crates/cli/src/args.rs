@@ -5,6 +5,7 @@
 
 mod connect;
 mod faults;
+mod load;
 mod serve;
 mod simulate;
 
@@ -13,12 +14,13 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use self::connect::LowConnect;
+use self::load::LowLoad;
 use self::serve::LowServe;
 use self::simulate::LowSimulate;
 use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{connect as client, serve as server, simulate as network};
+use crate::{connect as client, load as generator, serve as server, simulate as network};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -39,6 +41,13 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To put a load on a server, or to add up what that came to.
+    Load {
+        /// How.
+        options: generator::Options,
+        /// As of `Serve`.
+        verbosity: u8,
+    },
     /// To simulate.
     Simulate {
         /// How.
@@ -55,6 +64,7 @@ pub(crate) fn read() -> Result<Command, Error> {
     match Low::try_parse() {
         Ok(Low { command: LowCommand::Serve(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Load(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
         Err(error) => answer(&error),
     }
@@ -72,6 +82,7 @@ struct Low {
 enum LowCommand {
     Serve(Box<LowServe>),
     Connect(LowConnect),
+    Load(Box<LowLoad>),
     Simulate(Box<LowSimulate>),
 }
 
@@ -126,6 +137,7 @@ Examples:
   switchboard serve                         # echo on 127.0.0.1:8000
   switchboard connect 127.0.0.1 8000        # in another terminal: what you type comes back
   telnet 127.0.0.1 8000                     # so it does here
+  switchboard load 127.0.0.1:8000           # how many messages a second, and how long each takes
   switchboard simulate --service line       # the server and its clients in a network where much goes wrong
 
-`switchboard serve --help`, `connect --help` and `simulate --help` tell all about them.";
+`switchboard serve --help`, `connect --help`, `load --help` and `simulate --help` tell all about them.";

@@ -1,7 +1,7 @@
-//! The command `switchboard`: serves, connects and simulates, on non-blocking sockets.
+//! The command `switchboard`: serves, connects, measures and simulates, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`, `connect`, `simulate`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
+//! the subcommand runs (`serve`, `connect`, `load`, `simulate`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
 //! and an exit code.
 #![forbid(unsafe_code)]
 
@@ -43,6 +43,10 @@ fn run() -> Result<ExitCode, Error> {
         Command::Connect { options, verbosity } => {
             log::start(verbosity);
             connect::run(options)
+        }
+        Command::Load { options, verbosity } => {
+            log::start(verbosity);
+            load::run(&options)
         }
         Command::Simulate { options, verbosity } => {
             log::start(verbosity);

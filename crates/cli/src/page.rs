@@ -19,6 +19,9 @@ pub(crate) use plot::{
 pub(crate) use table::{Cell, Table};
 pub(crate) use unit::Unit;
 
+use time::OffsetDateTime;
+
+use crate::service::TimeOfDay;
 use markup::Escaped;
 
 /// A report.
@@ -120,6 +123,13 @@ impl Section {
         }
         writeln!(f, "</section>")
     }
+}
+
+/// What a page says by default of who made it, and when.
+pub(crate) fn origin() -> String {
+    let now = OffsetDateTime::from(TimeOfDay::Now.read());
+    let (date, hour, minute) = (now.date(), now.hour(), now.minute());
+    format!("switchboard {}, {date} {hour:02}:{minute:02} UTC", env!("CARGO_PKG_VERSION"))
 }
 
 fn write_figures(f: &mut fmt::Formatter<'_>, figures: &[Figure]) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::load::tally::{Interval, Phase};
+use super::tally::{Interval, Phase};
 
 /// What a second came to: what is left of an [`Interval`], of which a long load would have too many.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -20,14 +20,20 @@ pub(crate) struct Second {
 }
 
 impl Second {
+    /// Notes the interval that follows those there are.
+    pub(crate) fn follow(seconds: &mut Vec<Self>, interval: &Interval) {
+        let begin = seconds.last().map_or(0.0, |second| second.end);
+        seconds.push(Self::new(interval, begin));
+    }
+
     /// Of an interval that begins so long after the beginning of the load.
-    pub(crate) fn new(interval: &Interval, begin: Duration) -> Self {
+    fn new(interval: &Interval, begin: f64) -> Self {
         let percentile = |percent| {
             let times = &interval.exchange;
             (!times.is_empty()).then(|| times.percentile(percent))
         };
         Self {
-            end: (begin + interval.length).as_secs_f64(),
+            end: begin + interval.length.as_secs_f64(),
             length: interval.length.as_secs_f64(),
             counts: interval.phase >= Phase::Measuring,
             answered: interval.answered,
@@ -35,6 +41,12 @@ impl Second {
             median: percentile(50.0),
             slow: percentile(99.0),
         }
+    }
+
+    /// So many that they can be told apart in a plot.
+    pub(super) fn thinned(seconds: &[Self]) -> Vec<Self> {
+        let each = seconds.len().div_ceil(MOST).max(1);
+        seconds.chunks(each).filter_map(|some| some.iter().copied().reduce(Self::and)).collect()
     }
 
     /// Both, as one.
@@ -49,12 +61,6 @@ impl Second {
             slow: self.slow.max(next.slow),
         }
     }
-}
-
-/// So many that they can be told apart in a plot.
-pub(super) fn thinned(seconds: &[Second]) -> Vec<Second> {
-    let each = seconds.len().div_ceil(MOST).max(1);
-    seconds.chunks(each).filter_map(|some| some.iter().copied().reduce(Second::and)).collect()
 }
 
 /// Moments in a plot.

@@ -2,12 +2,14 @@
 
 use super::*;
 use crate::load::failure::Failure;
+use crate::load::plan::Pace;
+use crate::load::report::json::tests::some;
 use crate::load::tally::{Doubt, Interval, Phase, Share};
 
 #[test]
 fn the_figures_of_a_load_are_on_its_page_unrounded() {
     let tally = tally();
-    let page = account(&tally, &seconds(20), &[]).page().to_string();
+    let page = told(&report(tally.clone(), seconds(20)));
     for value in [tally.rate(), tally.failures.total() as f64, tally.exchange.percentile(99.0).as_secs_f64()]
     {
         assert!(page.contains(&format!("<data value=\"{value}\">")), "{value}");
@@ -20,24 +22,26 @@ fn the_figures_of_a_load_are_on_its_page_unrounded() {
 
 #[test]
 fn a_doubt_stands_at_the_top() {
-    let page = account(&tally(), &[], &["the generator had no time left".to_owned()]).page().to_string();
+    let mut report = report(tally(), Vec::new());
+    report.doubts.push("the generator had no time left".to_owned());
+    let page = told(&report);
     let (doubt, heading) = (page.find("no time left").unwrap(), page.find("At a glance").unwrap());
     assert!(page.contains("Not trustworthy") && doubt < heading);
 }
 
 #[test]
 fn an_open_loop_shows_both_ways_to_count() {
-    let tally = tally();
-    let page = account(&tally, &[], &[]).page().to_string();
+    let mut report = report(tally(), Vec::new());
+    let page = told(&report);
     assert!(page.contains("from when due") && page.contains("from when sent"));
-    let page = Account { is_open: false, ..account(&tally, &[], &[]) }.page().to_string();
+    report.setup.pace = Pace::Answered { think: Duration::ZERO };
+    let page = told(&report);
     assert!(!page.contains("from when due") && page.contains("closed loop"));
 }
 
 #[test]
 fn a_load_of_which_nothing_came_has_a_page_too() {
-    let tally = Tally::default();
-    let page = account(&tally, &[], &[]).page().to_string();
+    let page = told(&report(Tally::default(), Vec::new()));
     assert!(page.contains("Nothing was answered. Nothing failed."), "{page}");
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
@@ -45,7 +49,7 @@ fn a_load_of_which_nothing_came_has_a_page_too() {
 #[test]
 fn a_long_load_is_drawn_with_few_points_and_loses_nothing() {
     let all = seconds(3_600);
-    let few = second::thinned(&all);
+    let few = Second::thinned(&all);
     assert!(few.len() <= 300, "{}", few.len());
     let sum = |seconds: &[Second]| seconds.iter().map(|second| second.answered).sum::<u64>();
     assert_eq!(sum(&few), sum(&all));
@@ -53,20 +57,15 @@ fn a_long_load_is_drawn_with_few_points_and_loses_nothing() {
     assert_eq!(few.last().unwrap().end, all.last().unwrap().end);
 }
 
-fn account<'a>(tally: &'a Tally, seconds: &'a [Second], doubts: &'a [String]) -> Account<'a> {
-    Account {
-        target: "127.0.0.1:8000".to_owned(),
-        is_open: true,
-        setup: vec![
-            ("Connections".to_owned(), Cell::count(50)),
-            ("Pace".to_owned(), Cell::text("open loop, 20000 a second")),
-        ],
-        tally,
-        seconds,
-        doubts,
-        notes: Vec::new(),
-        origin: "switchboard 0.1.0".to_owned(),
-    }
+/// Of an open loop.
+fn report(tally: Tally, seconds: Vec<Second>) -> Report {
+    let mut report = Report { tally, seconds, ..some() };
+    report.setup.pace = Pace::Scheduled { from: 20_000.0, to: 20_000.0 };
+    report
+}
+
+fn told(report: &Report) -> String {
+    Account(report).page("switchboard 0.1.0").to_string()
 }
 
 /// Of a server that stands still now and then.
@@ -81,7 +80,7 @@ fn tally() -> Tally {
         ..Tally::default()
     };
     let mut random = fastrand::Rng::with_seed(7);
-    for _ in 0..200_000 {
+    for _ in 0..20_000 {
         // Exponentially distributed, mostly.
         let service = Duration::from_secs_f64(0.000_1 - 0.000_08 * (1.0 - random.f64()).ln());
         let stall =
@@ -103,7 +102,8 @@ fn tally() -> Tally {
 
 fn seconds(count: u64) -> Vec<Second> {
     let mut random = fastrand::Rng::with_seed(11);
-    let second = |number: u64| {
+    let mut seconds = Vec::new();
+    for number in 1..=count {
         let is_stalled = number % 9 == 7;
         let mut interval = Interval {
             number,
@@ -113,12 +113,12 @@ fn seconds(count: u64) -> Vec<Second> {
             answered: if is_stalled { random.u64(12_000..14_000) } else { random.u64(19_500..20_500) },
             ..Interval::default()
         };
-        for _ in 0..200 {
+        for _ in 0..20 {
             let stall = if is_stalled && random.bool() { 120_000 } else { 0 };
             interval.exchange.record(Duration::from_micros(random.u64(120..900) + stall));
         }
         interval.failures.count(Failure::Timeout, if is_stalled { 6 } else { 0 });
-        Second::new(&interval, Duration::from_secs(number - 1))
-    };
-    (1..=count).map(second).collect()
+        Second::follow(&mut seconds, &interval);
+    }
+    seconds
 }

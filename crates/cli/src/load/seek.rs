@@ -1,0 +1,288 @@
+//! `--seek`: the highest rate at which a limit is kept, in an open loop, step by step.
+//!
+//! The rate is doubled until the limit is missed, or halved until it is kept; then the bounds close in on each other.
+//! A rate at which the server does not keep up is too high, whatever the limit says. And where the generator was the limit, nothing is
+//! known of the server but that it can do more: this is told as such.
+
+use std::fmt;
+
+use super::doubt::doubts;
+use super::limit::Limit;
+use super::plan::{Pace, Plan, Until};
+use super::progress::Progress;
+use super::second::Second;
+use super::shown;
+use super::tally::Tally;
+use super::watch::{Ending, watch};
+use crate::error::Error;
+use crate::stop::{Signal, Signals};
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Sought {
+    /// As it was typed.
+    pub(crate) limit: String,
+    /// The highest rate that kept it, messages a second.
+    pub(crate) best: Option<f64>,
+    pub(crate) end: End,
+    pub(crate) steps: Vec<Step>,
+}
+
+/// One rate that was tried.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Step {
+    /// That was tried, and that was answered, messages a second.
+    pub(crate) rate: f64,
+    pub(crate) answered: f64,
+    /// What is limited, as it was.
+    pub(crate) was: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) doubts: Vec<String>,
+}
+
+/// What became of the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Kept,
+    Missed,
+    /// It was kept by what was answered, but that was less than was sent.
+    Behind,
+    /// The generator was the limit.
+    Untrustworthy,
+}
+
+/// Why no higher rate was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// The server misses the limit there.
+    Server,
+    /// The generator cannot do more.
+    Generator,
+    /// Nobody waited for it.
+    Interrupted,
+}
+
+impl Sought {
+    /// That it was the generator that could not do more: the server's best is not known.
+    pub(super) fn doubt(&self) -> Option<String> {
+        let last = self.steps.iter().rev().find(|step| step.outcome == Outcome::Untrustworthy)?;
+        (self.end == End::Generator && self.best.is_some()).then(|| {
+            format!(
+                "the generator was the limit, not the server: at {} a second {}",
+                shown::rate(last.rate),
+                last.doubts.join("; ")
+            )
+        })
+    }
+}
+
+/// What came of the search, with what its best step came to, or its last if none was good.
+pub(super) struct Found {
+    pub(super) sought: Sought,
+    pub(super) plan: Plan,
+    pub(super) tally: Tally,
+    pub(super) seconds: Vec<Second>,
+    pub(super) interrupted: Option<Signal>,
+}
+
+/// Looks for the rate. `Err` is a second signal.
+pub(super) async fn seek(
+    plan: &Plan,
+    limit: &Limit,
+    signals: &mut Signals,
+    progress: &mut Progress,
+) -> Result<Result<Found, Signal>, Error> {
+    let mut search = Search::from(first_rate(plan));
+    let mut steps = Vec::new();
+    let mut shown: Option<(Plan, Tally, Vec<Second>, bool)> = None;
+    let mut interrupted = None;
+    while let Some(rate) = search.next() {
+        let tried = Plan { pace: Pace::Scheduled { from: rate, to: rate }, ..plan.clone() };
+        let (tally, seconds, signal) = match watch(tried.clone(), signals, progress).await? {
+            Ending::Told(tally, seconds, signal) => (tally, seconds, signal),
+            Ending::AtOnce(signal) => return Ok(Err(signal)),
+        };
+        if signal.is_some() {
+            // Half a step says nothing of the limit.
+            interrupted = signal;
+            shown = shown.or(Some((tried, tally, seconds, false)));
+            break;
+        }
+        let step = judge(&tried, limit, rate, &tally);
+        progress.tell(&step);
+        search.learn(rate, step.outcome);
+        let is_kept = step.outcome == Outcome::Kept;
+        if is_kept || shown.as_ref().is_none_or(|(.., kept)| !kept) {
+            shown = Some((tried, tally, seconds, is_kept));
+        }
+        steps.push(step);
+    }
+    let end = match (interrupted, search.missed) {
+        (Some(_), _) => End::Interrupted,
+        (None, Some((_, Outcome::Untrustworthy))) => End::Generator,
+        (None, _) => End::Server,
+    };
+    let sought = Sought { limit: limit.to_string(), best: search.kept, end, steps };
+    let (plan, tally, seconds, _) = shown.expect("there was a step");
+    Ok(Ok(Found { sought, plan, tally, seconds, interrupted }))
+}
+
+fn first_rate(plan: &Plan) -> f64 {
+    match plan.pace {
+        Pace::Scheduled { from, .. } => from,
+        Pace::Answered { .. } => unreachable!("a search is in an open loop"),
+    }
+}
+
+fn judge(plan: &Plan, limit: &Limit, rate: f64, tally: &Tally) -> Step {
+    let doubts = doubts(plan, tally);
+    let outcome = if !doubts.is_empty() {
+        Outcome::Untrustworthy
+    } else if !limit.holds(tally) {
+        Outcome::Missed
+    } else if is_behind(plan, rate, tally) {
+        Outcome::Behind
+    } else {
+        Outcome::Kept
+    };
+    Step { rate, answered: tally.rate(), was: limit.shown(tally), outcome, doubts }
+}
+
+/// Whether clearly fewer were answered than were due. What the last moments are about is chance.
+fn is_behind(plan: &Plan, rate: f64, tally: &Tally) -> bool {
+    let Until::Time(time) = plan.until else { return false };
+    let due = rate * time.as_secs_f64();
+    let under_way = (plan.connections * plan.in_flight) as f64;
+    (tally.answered + tally.failures.total()) as f64 + under_way.min(due / 2.0) < due * SHARE
+}
+
+/// The bounds of the rate, as far as they are known.
+#[derive(Debug)]
+struct Search {
+    first: f64,
+    kept: Option<f64>,
+    missed: Option<(f64, Outcome)>,
+}
+
+impl Search {
+    fn from(first: f64) -> Self {
+        Self { first, kept: None, missed: None }
+    }
+
+    /// The next to try, unless it is known well enough.
+    fn next(&self) -> Option<f64> {
+        match (self.kept, self.missed) {
+            (None, None) => Some(self.first),
+            (Some(kept), None) => Some(kept * 2.0).filter(|rate| *rate <= HIGHEST),
+            (None, Some((missed, _))) if missed > LOWEST => Some((missed / 2.0).max(LOWEST)),
+            (None, Some(_)) => None,
+            (Some(kept), Some((missed, _))) if missed > kept * PRECISION => Some(f64::midpoint(kept, missed)),
+            (Some(_), Some(_)) => None,
+        }
+    }
+
+    fn learn(&mut self, rate: f64, outcome: Outcome) {
+        if outcome == Outcome::Kept {
+            self.kept = Some(rate);
+        } else {
+            self.missed = Some((rate, outcome));
+        }
+    }
+}
+
+impl Outcome {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Kept => "kept",
+            Self::Missed => "missed",
+            Self::Behind => "behind",
+            Self::Untrustworthy => "untrustworthy",
+        }
+    }
+}
+
+impl End {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Generator => "generator",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} a second: ", shown::rate(self.rate))?;
+        match self.outcome {
+            Outcome::Kept => write!(f, "kept ({})", self.was),
+            Outcome::Missed => write!(f, "missed ({})", self.was),
+            Outcome::Behind => {
+                write!(f, "not kept up with: {} a second were answered", shown::rate(self.answered))
+            }
+            Outcome::Untrustworthy => write!(f, "not trustworthy: {}", self.doubts.join("; ")),
+        }
+    }
+}
+
+impl fmt::Display for Sought {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let limit = &self.limit;
+        match self.best {
+            Some(rate) => write!(f, "{} a second keep {limit}", shown::rate(rate))?,
+            None => write!(f, "no rate that was tried keeps {limit}")?,
+        }
+        match self.end {
+            End::Server => Ok(()),
+            End::Generator => f.write_str("; beyond, the generator is the limit"),
+            End::Interrupted => f.write_str("; the search did not come to its end"),
+        }
+    }
+}
+
+/// As near as the bounds get to each other.
+const PRECISION: f64 = 1.05;
+
+/// Messages a second: who does not keep the limit here keeps it nowhere.
+const LOWEST: f64 = 10.0;
+
+/// The same at the other end: nobody sends so many.
+const HIGHEST: f64 = 1e8;
+
+/// Of those that were due: who answers fewer is behind.
+const SHARE: f64 = 0.95;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_found_to_five_percent_wherever_it_is() {
+        for wanted in [11.0, 999.0, 1000.0, 1001.0, 7_777.0, 123_456.0, 2_000_000.0] {
+            let mut search = Search::from(1000.0);
+            let mut steps = 0;
+            while let Some(rate) = search.next() {
+                search.learn(rate, if rate <= wanted { Outcome::Kept } else { Outcome::Missed });
+                steps += 1;
+                assert!(steps < 30, "{wanted}: {search:?}");
+            }
+            let found = search.kept.unwrap();
+            assert!(found <= wanted && wanted < found * PRECISION, "{wanted}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_search_for_what_nobody_keeps_ends() {
+        let mut search = Search::from(1000.0);
+        while let Some(rate) = search.next() {
+            search.learn(rate, Outcome::Behind);
+        }
+        assert_eq!(search.kept, None);
+        assert!(search.missed.is_some_and(|(rate, _)| rate == LOWEST));
+        let mut search = Search::from(1000.0);
+        while let Some(rate) = search.next() {
+            search.learn(rate, Outcome::Kept);
+        }
+        assert!(search.kept.is_some_and(|rate| rate > HIGHEST / 2.0));
+    }
+}
