@@ -4,7 +4,7 @@
 
 Fails if the page says anything on the console, asks for anything over the network, is wider than the screen, draws nothing, draws texts
 upon each other or in colours that cannot be read, or lacks a number of the REPORT (JSON). Of that the numbers are checked that the KEYS
-lead to, such as `exchange.p99` or `scenarios.*.rows.*.cpu`; `*` is each of a list, `x1e-9` after a key scales. Screenshots go to the FOLDER.
+lead to, such as `exchange/p99 1e-9` or `scenarios/*/rows/*/cpu`; `*` is each of a list, a number after a key scales. Screenshots go to the FOLDER.
 Speaks the DevTools protocol over a pipe (--remote-debugging-pipe: messages end with a zero byte). Python 3.9, nothing else.
 """
 
@@ -255,11 +255,12 @@ def flaws(survey, image):
 
 def numbers(report, key):
     """What a key leads to, scaled."""
-    path, _, scale = key.partition("x")if "x1e" in key else (key, "", "1")
+    path, _, scale = key.partition(" ")
     found = [report]
-    for name in path.split("."):
-        found = [deeper for one in found for deeper in (one if name == "*" else [one.get(name)]) if deeper is not None]
-    return [(path, one * float(scale)) for one in found]
+    for name in path.split("/"):
+        deeper = [one if name == "*" else [one.get(name)] for one in found]
+        found = [one for some in deeper for one in some if one is not None]
+    return [(path, one * float(scale or 1)) for one in found]
 
 
 def main(program, page, folder, report=None, *keys):

@@ -20,10 +20,15 @@ pub(crate) struct Second {
 }
 
 impl Second {
-    /// Notes the interval that follows those there are.
+    /// Notes the interval that follows those there are. One that is too short for a rate, such as the last, becomes a part of the
+    /// one before it.
     pub(crate) fn follow(seconds: &mut Vec<Self>, interval: &Interval) {
         let begin = seconds.last().map_or(0.0, |second| second.end);
-        seconds.push(Self::new(interval, begin));
+        let next = Self::new(interval, begin);
+        match seconds.last_mut() {
+            Some(last) if next.length < SHORTEST && last.counts == next.counts => *last = last.and(next),
+            _ => seconds.push(next),
+        }
     }
 
     /// Of an interval that begins so long after the beginning of the load.
@@ -62,6 +67,9 @@ impl Second {
         }
     }
 }
+
+/// Seconds.
+const SHORTEST: f64 = 0.2;
 
 /// Moments in a plot.
 const MOST: usize = 300;

@@ -36,9 +36,9 @@ impl Unit {
         }
     }
 
-    /// A number of it on an axis, where numbers are round.
-    pub(super) fn tick(self, value: f64) -> String {
-        let short = |text: String| match text.split_once('.') {
+    /// The same without zeros at its end: of round numbers, as on an axis or of a setting.
+    pub(crate) fn short(self, value: f64) -> String {
+        let trimmed = |text: String| match text.split_once('.') {
             Some((whole, rest)) => {
                 let end = rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(rest.len());
                 let digits = rest[..end].trim_end_matches('0');
@@ -51,8 +51,8 @@ impl Unit {
             return "0".to_owned();
         }
         match self {
-            Self::Rate | Self::Count => short(scaled(value, &COUNTS)),
-            _ => short(self.say(value)),
+            Self::Rate | Self::Count => trimmed(scaled(value, &COUNTS)),
+            _ => trimmed(self.say(value)),
         }
     }
 }
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn ticks_have_no_zeros_to_spare() {
-        let tick = |unit: Unit, value| unit.tick(value).replace('\u{a0}', " ");
+        let tick = |unit: Unit, value| unit.short(value).replace('\u{a0}', " ");
         assert_eq!(tick(Unit::Time, 1e-3), "1 ms");
         assert_eq!(tick(Unit::Time, 2.5e-6), "2.5 µs");
         assert_eq!(tick(Unit::Rate, 50_000.0), "50 k");

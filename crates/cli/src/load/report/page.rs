@@ -155,9 +155,8 @@ impl Account<'_> {
             values: seconds.iter().map(value).collect(),
         };
         let panel = |name: &str, unit, shape, lines| Panel { name: name.to_owned(), unit, shape, lines };
-        let rate = line("answered", &|second| {
-            (second.length >= SHORTEST).then(|| second.answered as f64 / second.length)
-        });
+        let rate =
+            line("answered", &|second| (second.length > 0.0).then(|| second.answered as f64 / second.length));
         let times = vec![
             line("median", &|second| second.median.map(|time| time.as_secs_f64())),
             line("99th percentile", &|second| second.slow.map(|time| time.as_secs_f64())),
@@ -199,7 +198,7 @@ impl Account<'_> {
             rows.push(row("due, and never sent", tally.unsent));
         }
         let columns = ["Class", "Exchanges", "Of all"].map(str::to_owned).to_vec();
-        let table = Table { caption: "Failures by class".to_owned(), columns, rows, marked: None };
+        let table = Table { caption: "By class".to_owned(), columns, rows, marked: None };
         let mut parts = vec![Part::Table(table)];
         if let Some(error) = &tally.first_error {
             parts.push(Part::Text(format!("The first that the system had something to say of: {error}.")));
@@ -260,11 +259,11 @@ impl Account<'_> {
             ("Pace", Cell::text(pace.to_string())),
             (
                 "Message",
-                Cell::text(format!("{}, answered with {expect}{verified}", Unit::Size.say(*size as f64))),
+                Cell::text(format!("{}, answered with {expect}{verified}", Unit::Size.short(*size as f64))),
             ),
-            ("Warm-up", Cell::text(said(self.0.setup.warm_up))),
+            ("Warm-up", Cell::text(Unit::Time.short(self.0.setup.warm_up.as_secs_f64()))),
             ("Measured for", Cell::text(said(self.0.tally.window))),
-            ("Time-out", Cell::text(said(self.0.setup.timeout))),
+            ("Time-out", Cell::text(Unit::Time.short(self.0.setup.timeout.as_secs_f64()))),
             (
                 "Generator",
                 Cell::text(format!("threads: {threads}, on {}", self.0.setup.engines.join(" and "))),
@@ -326,6 +325,3 @@ fn times(caption: &str, kinds: &[(&str, &Times)]) -> Table {
 fn said(time: Duration) -> String {
     Unit::Time.say(time.as_secs_f64())
 }
-
-/// Seconds: what is shorter has no rate worth drawing.
-const SHORTEST: f64 = 0.2;

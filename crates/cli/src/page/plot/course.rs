@@ -69,8 +69,8 @@ impl Course {
         }
         let bottom = top - BETWEEN - HEAD;
         canvas.layer("axis", "", |pen| {
-            for tick in x.ticks(((right - LEFT) / 70.0) as usize) {
-                pen.text((x.place(tick), bottom + 14.0), Anchor::Middle, &Unit::Average.tick(tick));
+            for tick in x.ticks(((right - LEFT) / 50.0) as usize) {
+                pen.text((x.place(tick), bottom + 14.0), Anchor::Middle, &Unit::Average.short(tick));
             }
             pen.text((LEFT, bottom + 36.0), Anchor::Start, "seconds since the beginning");
         });
@@ -104,7 +104,7 @@ impl Course {
         });
         canvas.layer("axis", "", |pen| {
             for tick in &ticks {
-                pen.text((LEFT - 8.0, y.place(*tick)), Anchor::End, &panel.unit.tick(*tick));
+                pen.text((LEFT - 8.0, y.place(*tick)), Anchor::End, &panel.unit.short(*tick));
             }
         });
         self.draw_head(canvas, panel, (top - HEAD + 12.0, right));

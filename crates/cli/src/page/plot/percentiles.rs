@@ -102,7 +102,7 @@ impl Percentiles {
                 }
             }
             for tick in &rows {
-                pen.text((left - 8.0, y.place(*tick)), Anchor::End, &self.unit.tick(*tick));
+                pen.text((left - 8.0, y.place(*tick)), Anchor::End, &self.unit.short(*tick));
             }
             pen.text((left, bottom + 36.0), Anchor::Start, "percentile of the exchanges");
         });

@@ -247,7 +247,7 @@ impl Frame {
         });
         canvas.layer("axis", "", |pen| {
             for tick in &ticks {
-                pen.text((scale.place(*tick), self.bottom() + 13.0), Anchor::Middle, &unit.tick(*tick));
+                pen.text((scale.place(*tick), self.bottom() + 13.0), Anchor::Middle, &unit.short(*tick));
             }
             let title = label::fitting(axis, self.width);
             let (x, anchor) = if self.is_narrow { (0.0, Anchor::Start) } else { (self.left, Anchor::Start) };

@@ -57,6 +57,21 @@ fn a_long_load_is_drawn_with_few_points_and_loses_nothing() {
     assert_eq!(few.last().unwrap().end, all.last().unwrap().end);
 }
 
+#[test]
+fn the_rest_of_a_second_at_the_end_is_no_second() {
+    let mut all = seconds(5);
+    let rest = Interval {
+        length: Duration::from_millis(3),
+        phase: Phase::Ending,
+        answered: 7,
+        ..Interval::default()
+    };
+    let answered = all[4].answered;
+    Second::follow(&mut all, &rest);
+    assert_eq!((all.len(), all[4].answered), (5, answered + 7));
+    assert!((all[4].end - 5.003).abs() < 1e-9);
+}
+
 /// Of an open loop.
 fn report(tally: Tally, seconds: Vec<Second>) -> Report {
     let mut report = Report { tally, seconds, ..some() };
