@@ -3,6 +3,7 @@
 //! The help and its examples are part of the low ones. Whatever is wrong with either is one line and exit
 //! code 2; clap's own messages are folded into one.
 
+mod compare;
 mod connect;
 mod faults;
 mod serve;
@@ -12,13 +13,14 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::compare::LowCompare;
 use self::connect::LowConnect;
 use self::serve::LowServe;
 use self::simulate::LowSimulate;
 use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{connect as client, serve as server, simulate as network};
+use crate::{compare as comparison, connect as client, serve as server, simulate as network};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -46,6 +48,13 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To compare servers.
+    Compare {
+        /// What to do.
+        job: Box<comparison::options::Job>,
+        /// As of `Serve`.
+        verbosity: u8,
+    },
     /// Nothing more: it was a question, such as `--help`, and has been answered.
     Answered(ExitCode),
 }
@@ -56,6 +65,7 @@ pub(crate) fn read() -> Result<Command, Error> {
         Ok(Low { command: LowCommand::Serve(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Compare(low) }) => low.understand(),
         Err(error) => answer(&error),
     }
 }
@@ -73,6 +83,7 @@ enum LowCommand {
     Serve(Box<LowServe>),
     Connect(LowConnect),
     Simulate(Box<LowSimulate>),
+    Compare(Box<LowCompare>),
 }
 
 fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {
@@ -127,5 +138,6 @@ Examples:
   switchboard connect 127.0.0.1 8000        # in another terminal: what you type comes back
   telnet 127.0.0.1 8000                     # so it does here
   switchboard simulate --service line       # the server and its clients in a network where much goes wrong
+  switchboard compare --quick               # what does a message cost here, on each model and engine?
 
-`switchboard serve --help`, `connect --help` and `simulate --help` tell all about them.";
+`switchboard serve --help`, `connect --help`, `simulate --help` and `compare --help` tell all about them.";

@@ -19,7 +19,7 @@ mod tally;
 mod tests;
 mod times;
 
-pub(crate) use crew::Crew;
+pub(crate) use crew::{Crew, Progress};
 pub(crate) use doubt::doubts;
 pub(crate) use failure::{Failure, Failures};
 pub(crate) use message::{Expect, Message};
