@@ -7,30 +7,32 @@ import socket
 import subprocess
 import tempfile
 
+from client import HERE
 from session import GRACE, SLACK, command, echoed, real, story, until
+
+PORT = 8000  # it cannot tell which it was given
 
 
 def closed_output(_engine):
-    port = free_port()
-    serve = command() + ["serve", "--listen", f"127.0.0.1:{port}"]
+    serve = command() + ["serve", "--listen", f"{HERE}:{PORT}"]
     shell = [real("bash"), "-c", 'exec "$@" >&-', "bash", *serve]
-    closed = outcome(shell, port, subprocess.DEVNULL)
+    closed = outcome(shell, subprocess.DEVNULL)
 
     read, write = os.pipe()
     os.close(read)
     try:
-        broken = outcome(serve, port, write)
+        broken = outcome(serve, write)
     finally:
         os.close(write)
     return f"stdout closed: {closed}; a pipe nobody reads: {broken}"
 
 
-def outcome(arguments, port, output):
+def outcome(arguments, output):
     """Runs the server until it serves or ends by itself, and says which."""
     with tempfile.TemporaryFile() as errors:
         server = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=errors)
         try:
-            until(lambda: server.poll() is not None or serves(port), "the server serves or ends")
+            until(lambda: server.poll() is not None or serves(), "the server serves or ends")
             serving = server.poll() is None
             if serving:
                 server.send_signal(signal.SIGTERM)
@@ -46,18 +48,13 @@ def outcome(arguments, port, output):
     return "serves" if serving else f"ends with {code}"
 
 
-def serves(port):
+def serves():
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5) as peer:
+        with socket.create_connection((HERE, PORT), timeout=5) as peer:
             echoed(peer, b"hello\r\n")
             return True
     except OSError:
         return False
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 story(closed_output)

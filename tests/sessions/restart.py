@@ -1,11 +1,15 @@
 """A server that ended, or was killed, with connections open is started again on the same port at once."""
 
-from session import Server, echoed, story
+from session import Server, echoed, reserved_port, story
 
 
 def restart(engine):
-    with Server(engine) as first:
-        port = first.port
+    with reserved_port() as port:
+        restarted(engine, port)
+
+
+def restarted(engine, port):
+    with Server(engine, listen=f"127.0.0.1:{port}") as first:
         peers = [first.connect() for _ in range(10)]
         for peer in peers:
             echoed(peer, b"hello\r\n")

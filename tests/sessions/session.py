@@ -48,6 +48,16 @@ def story(tell):
     print(note or "")
 
 
+@contextlib.contextmanager
+def reserved_port():
+    """A port of 127.0.0.1 that nobody is given and where nobody listens, unless told its number: it is bound by a socket
+    that does not listen, and SO_REUSEADDR lets another listen there nevertheless."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        yield holder.getsockname()[1]
+
+
 def command():
     """The command under test, as a list: $SWITCHBOARD, or the release build."""
     built = os.path.join(os.environ.get("CARGO_TARGET_DIR", os.path.join(ROOT, "target")), "release", "switchboard")

@@ -4,7 +4,7 @@ in time; a second signal ends it at once, with 128 + n."""
 import signal
 import time
 
-from session import GRACE, SLACK, Server, echoed, story, until
+from session import GRACE, SLACK, Server, echoed, reserved_port, story, until
 
 
 def signals(engine):
@@ -22,7 +22,7 @@ def end_alone(engine, number):
 
 
 def end_with_a_peer(engine, number):
-    with Server(engine) as server, server.connect() as peer:
+    with reserved_port() as port, Server(engine, listen=f"127.0.0.1:{port}") as server, server.connect() as peer:
         echoed(peer, b"hello\r\n")
         begin = time.monotonic()
         server.send_signal(number)

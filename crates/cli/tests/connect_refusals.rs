@@ -8,19 +8,23 @@ mod client;
 mod server;
 
 use std::io::Write;
-use std::net::TcpListener;
+use std::net::Ipv6Addr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use client::{Client, Ended, Peer, run, silent_port};
 use rustix::process::Signal;
+use server::ReservedPort;
 
 #[test]
 fn a_refused_port_is_told_with_what_to_do() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let said = format!("error: cannot connect to {free}: connection refused; is a server listening there?\n");
-    assert_ended(&run(&[&free.to_string()], b"hello"), 1, &said);
-    let port = free.port().to_string();
+    // On all addresses: localhost may have several.
+    let reserved = ReservedPort::at(Ipv6Addr::UNSPECIFIED.into());
+    let port = reserved.address().port().to_string();
+    let nobody = format!("127.0.0.1:{port}");
+    let said =
+        format!("error: cannot connect to {nobody}: connection refused; is a server listening there?\n");
+    assert_ended(&run(&[&nobody], b"hello"), 1, &said);
     assert_ended(&run(&["127.0.0.1", &port], b""), 1, &said);
     let ended = run(&["localhost", &port], b"");
     assert!(ended.stderr.starts_with(&format!("error: cannot connect to localhost:{port}: ")), "{ended:?}");

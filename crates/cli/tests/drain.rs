@@ -13,7 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use server::{DEADLINE, Server, assert_echoes, assert_ends_after, fill, on_every_engine};
+use server::{DEADLINE, ReservedPort, Server, assert_echoes, assert_ends_after, fill, on_every_engine};
 
 on_every_engine!(
     idle_connections_end_after_the_grace_period_and_new_ones_are_refused,
@@ -29,7 +29,9 @@ fn idle_connections_end_after_the_grace_period_and_new_ones_are_refused(engine: 
 }
 
 fn end_with_an_idle_client(engine: &str) -> Duration {
-    let server = Server::with(engine, &["-v"]);
+    let port = ReservedPort::new();
+    let listen = port.address().to_string();
+    let server = Server::start(&["--listen", &listen, "--engine", engine, "--grace", "500ms", "-v"]);
     let client = server.connect();
     assert_echoes(&client, b"hello");
     let begun = Instant::now();

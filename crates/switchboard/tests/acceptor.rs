@@ -8,10 +8,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use network::log::Log;
+use network::reserved::ReservedPort;
 use network::{Network, complete, listener, on_every_engine, until};
 use rustix::io::Errno;
 use switchboard::EventLoop;
-use switchboard::engine::{Address, Close, Op, Plan, Socket};
+use switchboard::engine::{Address, Close, Listen, Op, Plan, Socket};
 use switchboard::event_loop::{Acceptor, Next};
 use tracing::Level;
 
@@ -146,12 +147,13 @@ fn e6_who_was_accepted_for_an_acceptor_that_stops_is_called_back(network: &Netwo
 
 fn e16_a_port_is_free_again_once_its_acceptor_has_stopped(network: &Network) {
     let event_loop = network.event_loop();
-    let (listener, address) = listener(&mut **event_loop.engine());
+    let port = ReservedPort::new();
+    let listen = || Plan::Listen(Listen::at(port.address().into()));
+    let listener = event_loop.engine().open(listen()).unwrap();
     let acceptor = Acceptor::start(&event_loop, listener, |_, _, _| {});
     event_loop.turn(Some(Duration::ZERO)).unwrap();
     acceptor.stop(&event_loop);
-    let again = Plan::Listen(switchboard::engine::Listen::at(address));
-    event_loop.engine().open(again).unwrap();
+    event_loop.engine().open(listen()).unwrap();
     event_loop.run().unwrap();
 }
 

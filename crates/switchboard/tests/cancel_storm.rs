@@ -20,6 +20,7 @@ use std::{env, fs, io, thread};
 
 use fastrand::Rng;
 use futures_lite::future::or;
+use network::reserved::ReservedPort;
 use network::streams::given_up;
 use network::{Network, on_every_engine};
 use switchboard::engine::{Descriptor, Plan};
@@ -33,6 +34,7 @@ on_every_engine! {
 fn e6_f15_a_storm_of_cancelled_accepts_and_receives_loses_nothing(network: &Network) {
     static ALONE: Mutex<()> = Mutex::new(());
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let port = ReservedPort::new();
     let before = descriptors();
     let seed = env::var("STORM_SEED").map_or_else(|_| fastrand::u64(..), |seed| seed.parse().unwrap());
     // Shown if the test fails.
@@ -40,7 +42,7 @@ fn e6_f15_a_storm_of_cancelled_accepts_and_receives_loses_nothing(network: &Netw
     let mut random = Rng::with_seed(seed);
 
     let event_loop = network.event_loop();
-    let listener = block_on(&event_loop, Listener::bind("127.0.0.1:0")).unwrap();
+    let listener = block_on(&event_loop, Listener::bind(port.address())).unwrap();
     let outside = Arc::new(Outside::default());
     let to = block_on(&event_loop, async { listener.local_addr() }).unwrap();
     let coming = everybody(random.fork(), to, Arc::clone(&outside));

@@ -3,6 +3,9 @@
 //! `cargo test` builds the examples; `cargo test --test examples` alone does not, and runs what was built before.
 #![allow(clippy::disallowed_methods, reason = "tests use threads and the real clock")]
 
+#[path = "rig/reserved.rs"]
+mod reserved;
+
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -11,6 +14,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::spawn;
 use std::time::Duration;
 
+use reserved::ReservedPort;
 use rustix::process::{Pid, Resource, Rlimit, Signal, kill_process, prlimit};
 
 /// An example, and what it prints. It is killed when this is dropped.
@@ -294,8 +298,9 @@ fn client_connects_sends_all_receives_it_back_and_closes() {
 
 #[test]
 fn client_says_so_when_the_server_ends_early_and_when_nobody_listens() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let port = ReservedPort::new();
+    let listener = TcpListener::bind(port.address()).unwrap();
+    let address = port.address().to_string();
     let early = client(&address, "Hello");
     let mut server = patient(listener.accept().unwrap().0);
     drop(listener);
@@ -370,10 +375,8 @@ fn proxy_breaks_off_what_was_broken_off() {
 
 #[test]
 fn proxy_breaks_off_whom_it_can_connect_to_nobody() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = listener.local_addr().unwrap().to_string();
-    drop(listener);
-    let proxy = Server::start("proxy", &[("UPSTREAM", &nobody)]);
+    let nobody = ReservedPort::new();
+    let proxy = Server::start("proxy", &[("UPSTREAM", &nobody.address().to_string())]);
     let error = proxy.connect().read(&mut [0]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
 }

@@ -32,7 +32,7 @@ on_every_kernel! {
 }
 
 fn e7_a_refused_connect_finishes_once_with_its_error(rig: &mut Rig) {
-    let nobody = nobody(rig);
+    let nobody = rig.nobody();
     let client = rig.stream();
     let outcome = match rig.submit(Op::Connect { socket: client, to: nobody }) {
         Submitted::Pending(ticket) => rig.finish_once(ticket),
@@ -42,7 +42,7 @@ fn e7_a_refused_connect_finishes_once_with_its_error(rig: &mut Rig) {
 }
 
 fn e7_a_refused_connect_fails_all_that_waits_on_its_socket(rig: &mut Rig) {
-    let nobody = nobody(rig);
+    let nobody = rig.nobody();
     let client = rig.stream();
     let mut tickets = Vec::new();
     let mut errors = Vec::new();
@@ -59,7 +59,7 @@ fn e7_a_refused_connect_fails_all_that_waits_on_its_socket(rig: &mut Rig) {
 }
 
 fn e7_asking_for_the_error_does_not_take_it_from_the_connect(rig: &mut Rig) {
-    let nobody = nobody(rig);
+    let nobody = rig.nobody();
     let client = rig.stream();
     if let Submitted::Pending(ticket) = rig.submit(Op::Connect { socket: client, to: nobody }) {
         for _ in 0..3 {
@@ -262,13 +262,6 @@ fn e7_a_unix_listener_with_a_full_queue_is_said_to_be_busy(rig: &mut Rig) {
     }
     let client = rig.open(Plan::Stream { like: address.clone() }).unwrap();
     assert!(matches!(rig.run(Op::Connect { socket: client, to: address }), Ok(Done::Connected)));
-}
-
-/// An address where nobody listens.
-fn nobody(rig: &mut Rig) -> Address {
-    let (listener, address) = rig.listener();
-    rig.close(listener, Close::Now);
-    address
 }
 
 /// What a writer is told of a broken connection: that it was reset, or that there is nobody to write to.

@@ -259,8 +259,7 @@ fn signals_of_cancelled_waits_go_to_the_next(rig: &mut Rig) {
 }
 
 fn the_error_of_a_cancelled_connect_goes_to_the_next(rig: &mut Rig) {
-    let (listener, nobody) = rig.listener();
-    rig.close(listener, Close::Now);
+    let nobody = rig.nobody();
     let client = rig.stream();
     let Submitted::Pending(connect) = rig.submit(Op::Connect { socket: client, to: nobody }) else {
         return;

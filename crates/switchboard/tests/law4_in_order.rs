@@ -374,8 +374,7 @@ fn the_error_of_a_cancelled_send_is_told_to_the_next(rig: &mut Rig) {
 }
 
 fn a_failed_connect_fails_what_was_submitted_behind_it(rig: &mut Rig) {
-    let (listener, nobody) = rig.listener();
-    rig.close(listener, Close::Now);
+    let nobody = rig.nobody();
     let client = rig.stream();
     let outcome = rig.submit(Op::Connect { socket: client, to: nobody });
     let sent = rig.run(send(client, b"x"));

@@ -4,9 +4,10 @@
 mod network;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use network::reserved::ReservedPort;
 use network::streams::{block_on, unix_listener};
 use network::{Network, on_every_engine};
 use switchboard::engine::Listen;
@@ -24,10 +25,6 @@ on_every_engine! {
     a_deadline_bounds_the_looking_up_of_the_host,
 }
 
-async fn refused_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
-}
-
 /// A listener whose queue is full, so that who connects to it waits; and those who are in the queue.
 async fn full(at: &str) -> (Listener, Vec<Stream>) {
     let listen = Listen { backlog: 0, ..Listen::at(at.parse().unwrap()) };
@@ -42,7 +39,9 @@ async fn full(at: &str) -> (Listener, Vec<Stream>) {
 
 fn e7_a_refused_port_is_said_to_be_refused(network: &Network) {
     network.block_on(async {
-        let at = refused_port().await;
+        // On all addresses: a host of that name may have several.
+        let nobody = ReservedPort::at(Ipv6Addr::UNSPECIFIED.into());
+        let at = SocketAddr::from((Ipv4Addr::LOCALHOST, nobody.address().port()));
         let error = TcpStream::connect(at).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
         let said = error.to_string();

@@ -11,13 +11,14 @@ use std::rc::Rc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use network::reserved::ReservedPort;
 use network::{Network, on_every_engine};
 use service::{
     Dice, Switch, assert_ends, beside, bind, connect, echo, exchange, exchange_with, failures, pattern,
     recv_to_end, tell, tell_on, until,
 };
 use switchboard::net::{Listener, Stream, TcpStream};
-use switchboard::server::Client;
+use switchboard::server::{Client, Server};
 use switchboard::{Address, spawn, timeout, yield_now};
 
 on_every_engine! {
@@ -270,8 +271,9 @@ fn what_a_handler_returns_is_dropped_and_may_panic_then(network: &Network) {
 fn dropping_the_serving_cancels_all_handlers_and_closes_their_connections(network: &Network) {
     let event_loop = network.event_loop();
     let failures = failures(&event_loop);
+    let port = ReservedPort::new();
     tell_on(&event_loop, async {
-        let (server, address) = bind().await?;
+        let (server, address) = (Server::bind(port.address()).await?, port.address());
         let alive = Rc::new(Cell::new(0));
         let count = Rc::clone(&alive);
         let serving = spawn(server.serve(async move |mut stream: Stream, _| {

@@ -11,6 +11,7 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use network::reserved::ReservedPort;
 use network::{Network, on_every_engine};
 use service::{
     Switch, assert_ends, bind, echo, exchange, failures, pattern, recv_to_end, tell, tell_on, until,
@@ -416,7 +417,9 @@ fn what_was_not_sent_and_the_age_are_on_the_receipt(network: &Network) {
 
 fn the_same_port_can_be_served_again_at_once(network: &Network) {
     tell(network, async {
-        let (mut server, address) = bind().await?;
+        let port = ReservedPort::new();
+        let address = port.address();
+        let mut server = Server::bind(address).await?;
         for round in 0..5 {
             let over = Switch::default();
             let serving = spawn(server.grace(Duration::ZERO).until(over.thrown()).serve(echo));

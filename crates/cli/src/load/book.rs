@@ -72,8 +72,9 @@ impl Book {
         if !is_measured {
             return;
         }
-        self.tally.window = now.saturating_duration_since(self.measure_from);
-        let share = self.processor.and_then(|before| before.share(self.tally.window));
+        let measured = now.saturating_duration_since(self.measure_from);
+        self.tally.window = self.end.map_or(measured, |end| measured.min(end - self.measure_from));
+        let share = self.processor.and_then(|before| before.share(measured));
         self.tally.doubt.threads = share.into_iter().collect();
     }
 
@@ -192,12 +193,22 @@ impl Book {
 
     /// Tells of the second, if it is over.
     pub(super) fn tick(&mut self, now: Instant, open: impl FnOnce() -> u64) {
-        if now >= self.next_due() {
+        if now >= self.second_ends() {
             self.publish(now, open());
         }
     }
 
+    /// When the second is over, or what is done now.
     pub(super) fn next_due(&self) -> Instant {
+        let second = self.second_ends();
+        match self.phase {
+            Phase::WarmUp => second.min(self.measure_from),
+            Phase::Measuring => self.end.map_or(second, |end| second.min(end)),
+            Phase::Connecting | Phase::Ending => second,
+        }
+    }
+
+    fn second_ends(&self) -> Instant {
         self.interval_began + SECOND
     }
 

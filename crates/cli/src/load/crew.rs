@@ -4,11 +4,12 @@
 //! that a signal is heard at once.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use async_channel::{Receiver, Sender};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 
 use super::gate::Gate;
 use super::generator::Generator;
@@ -135,6 +136,8 @@ fn work(plan: &Plan, index: usize, gate: &Gate, tell: Sender<Interval>) -> Resul
         // Where it is not allowed, it is only measured less well, which shows.
         sched_setaffinity(None, &cores).ok();
     }
+    // The system may wake whoever sleeps so much too late, to wake several at once: 50 µs, unless told otherwise (prctl(2)).
+    set_current_timer_slack(NonZeroU64::new(1)).ok();
     let outcome = plan.engine.open().and_then(|mut engine| {
         gate.wake_by(engine.bell());
         Generator::new(plan, index, engine.as_mut(), gate, tell).run()

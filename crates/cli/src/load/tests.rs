@@ -86,7 +86,7 @@ fn an_open_loop_keeps_its_schedule() {
     for (threads, churn) in [(1, false), (2, false), (1, true)] {
         let tally = run(Plan { until, pace, threads, churn, ..plan(echo()) });
         assert_eq!((tally.exchange.count(), tally.failures.total()), (200, 0), "{tally:?}");
-        assert_eq!(tally.doubt.slip.count(), 200);
+        assert_eq!((tally.doubt.slip.count(), tally.window), (200, Duration::from_millis(500)));
         assert_eq!(tally.connections, if churn { 200 } else { 4 });
     }
 }
@@ -170,7 +170,8 @@ fn what_a_peer_does_wrong_has_a_class() {
         // What timed out is in the tail.
         let late = if class == Failure::Timeout { 8 } else { 0 };
         assert_eq!(tally.exchange.count(), late);
-        assert!(late == 0 || tally.exchange.min() >= timeout);
+        // To the three digits that a histogram keeps.
+        assert!(late == 0 || tally.exchange.min() >= timeout.mul_f64(0.999), "{tally:?}");
     }
 }
 

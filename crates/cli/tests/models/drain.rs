@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::server::{DEADLINE, Server, assert_echoes, assert_ends_after, fill, pattern};
+use crate::server::{DEADLINE, ReservedPort, Server, assert_echoes, assert_ends_after, fill, pattern};
 use crate::table::Model;
 
 on_every_model!(
@@ -59,7 +59,8 @@ fn it_ends_as_soon_as_its_last_client_does(model: &Model) {
 
 fn an_idle_client_is_ended_in_good_order_and_new_ones_are_refused(model: &Model) {
     assert_in_time(|| {
-        let server = model.serve_telling_json(&[]);
+        let port = ReservedPort::new();
+        let server = model.serve_at(port.address());
         let idle = server.connect();
         assert_echoes(&idle, b"hello");
         let begun = Instant::now();

@@ -3,6 +3,8 @@
 //! A model is one line of it, or one for each engine it runs on. Where a model's lesson is to behave differently, that
 //! is a claim here, and the behaviour's body says what it means; everything else is the same on all of them.
 
+use std::net::SocketAddr;
+
 use crate::server::{self, Server};
 
 /// One model, as it is tested.
@@ -98,7 +100,12 @@ impl Model {
         Server::start_telling_json(&self.arguments(&["--listen", "127.0.0.1:0"], arguments))
     }
 
-    /// The same, on Unix sockets alone.
+    /// The same, on this port.
+    pub(crate) fn serve_at(&self, address: SocketAddr) -> Server {
+        Server::start_telling_json(&self.arguments(&["--listen", &address.to_string()], &[]))
+    }
+
+    /// A server on Unix sockets alone, which tells no JSON.
     pub(crate) fn serve_on(&self, listen: &[String], arguments: &[&str]) -> Server {
         let listen: Vec<_> = listen.iter().flat_map(|listen| ["--listen", listen]).collect();
         Server::start(&self.arguments(&listen, arguments))

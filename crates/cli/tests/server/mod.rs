@@ -6,6 +6,9 @@
 #![allow(dead_code, reason = "each suite uses its own part of it")]
 #![allow(unused_imports, unused_macros, reason = "each suite uses its own part of it")]
 
+#[path = "../../../switchboard/tests/rig/reserved.rs"]
+mod reserved;
+
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
@@ -29,6 +32,7 @@ macro_rules! on_every_engine {
 }
 
 pub(crate) use on_every_engine;
+pub(crate) use reserved::ReservedPort;
 
 /// Runs a body on an engine, if there is one.
 pub(crate) fn run(engine: &str, body: impl FnOnce(&str)) {
@@ -210,8 +214,17 @@ impl Server {
         times.sum()
     }
 
+    /// Waits until so many of its threads have waited for something: one that has worked does, but not at once.
+    pub(crate) fn wait_for_threads(&self, count: usize) {
+        let deadline = Instant::now() + DEADLINE;
+        while self.threads_used().is_some_and(|used| used < count) {
+            assert!(Instant::now() < deadline, "{:?} threads have worked, not {count}", self.threads_used());
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
     /// How many threads it has that ever waited for something. `None` as with `memory`.
-    pub(crate) fn threads_used(&self) -> Option<usize> {
+    fn threads_used(&self) -> Option<usize> {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
         let waited = |status: &String| {
             let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));

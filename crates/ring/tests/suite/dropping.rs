@@ -10,6 +10,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use switchboard_ring::{PollEvents, Request, Setup};
 
 use crate::common::{Shared, TestRing, arm, descriptors, pair, receive, ring, shared};
+use crate::reserved::ReservedPort;
 
 /// Drops the ring, which must wait for the kernel, but not for its patience to end.
 fn drop_promptly(ring: TestRing) {
@@ -77,10 +78,11 @@ fn g5_a_ring_dropped_with_pending_connects_accepts_and_polls_takes_them_back() {
 
 #[test]
 fn e16_a_port_is_free_as_soon_as_the_ring_that_listened_on_it_is_gone() {
+    let port = ReservedPort::new();
+    let address = port.address();
     for round in 0..100 {
         let Some(mut ring) = ring(Setup { entries: 8, buffers: 1 }) else { return };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         let multishot = round % 2 == 0;
         arm(&mut ring, Request::Accept { listener: shared(listener), multishot, poll_first: false });
         assert!(TcpListener::bind(address).is_err());
@@ -91,10 +93,11 @@ fn e16_a_port_is_free_as_soon_as_the_ring_that_listened_on_it_is_gone() {
 
 #[test]
 fn e16_a_port_is_free_as_soon_as_its_last_reply_is_dropped() {
+    let port = ReservedPort::new();
+    let address = port.address();
     for round in 0..100 {
         let Some(mut ring) = ring(Setup { entries: 8, buffers: 1 }) else { return };
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind(address).unwrap();
         let multishot = round % 2 == 0;
         let accept = Request::Accept { listener: shared(listener), multishot, poll_first: false };
         let token = arm(&mut ring, accept);

@@ -17,4 +17,6 @@ mod group;
 mod operations;
 mod overflow;
 mod process;
+#[path = "../../../switchboard/tests/rig/reserved.rs"]
+mod reserved;
 mod zero_copy;

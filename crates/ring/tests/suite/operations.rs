@@ -11,6 +11,7 @@ use switchboard_ring::{Outcome, PollEvents, Request, Setup};
 
 use crate::alone::alone;
 use crate::common::{SOON, arm, errno, fillable, now, pair, receive, received, ring, shared, soon, tcp_pair};
+use crate::reserved::ReservedPort;
 
 #[test]
 fn accept_tells_the_peer() {
@@ -175,8 +176,9 @@ fn a_send_to_nobody_is_an_error_and_no_signal() {
 #[test]
 fn connect_reaches_a_listener_and_is_refused_without_one() {
     let Some(mut ring) = ring(Setup::default()) else { return };
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = SockAddr::from(listener.local_addr().unwrap());
+    let port = ReservedPort::new();
+    let to = SockAddr::from(port.address());
+    let listener = TcpListener::bind(port.address()).unwrap();
     let stream = || shared(Socket::new(Domain::IPV4, Type::STREAM, None).unwrap());
     ring.push(Request::Connect { stream: stream(), to: Box::new(to.clone()) });
     let reply = soon(&mut ring);

@@ -8,6 +8,8 @@ mod connecting;
 mod conversing;
 mod datagrams;
 mod ending;
+#[path = "../rig/reserved.rs"]
+mod reserved;
 mod trial;
 
 use switchboard::Mechanism;
@@ -48,7 +50,8 @@ fn run_everywhere(
     for &family in families {
         let run = |engine: Box<dyn Engine>| {
             let trace = Trace::new();
-            let mut trial = Trial { engine: trace.record("", engine), family, seen: Vec::new() };
+            let mut trial =
+                Trial { engine: trace.record("", engine), family, seen: Vec::new(), reserved: Vec::new() };
             script(&mut trial);
             Record { seen: trial.seen, trace }
         };

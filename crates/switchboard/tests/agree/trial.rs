@@ -1,6 +1,6 @@
 //! A script at work, on one engine: its steps write down what they see.
 
-use std::net::Shutdown;
+use std::net::{Ipv6Addr, Shutdown};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use std::{fmt, io};
@@ -11,11 +11,14 @@ use switchboard::engine::{
     Submitted, Ticket,
 };
 
+use crate::reserved::ReservedPort;
+
 /// A script at work: an engine, and what was seen.
 pub(crate) struct Trial {
     pub(crate) engine: Box<dyn Engine>,
     pub(crate) family: Family,
     pub(crate) seen: Vec<String>,
+    pub(crate) reserved: Vec<ReservedPort>,
 }
 
 /// What the sockets of a trial are addressed by.
@@ -44,11 +47,18 @@ impl Trial {
         }
     }
 
+    /// A listener whose address is nobody else's when it is closed.
     pub(crate) fn listen(&mut self, backlog: u32) -> (Socket, Address) {
-        let listen = Listen { backlog, ..Listen::at(self.address()) };
-        let socket = self.engine.open(Plan::Listen(listen)).unwrap();
-        let at = self.local(socket);
-        (socket, at)
+        let mut at = self.address();
+        if let Address::Ip(ip) = &mut at {
+            // Who is at that port of IPv4 is seen from IPv6.
+            let host = if ip.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { ip.ip() };
+            let port = ReservedPort::at(host);
+            ip.set_port(port.address().port());
+            self.reserved.push(port);
+        }
+        let listen = Listen { backlog, ..Listen::at(at.clone()) };
+        (self.engine.open(Plan::Listen(listen)).unwrap(), at)
     }
 
     pub(crate) fn local(&mut self, socket: Socket) -> Address {

@@ -10,6 +10,8 @@ use std::sync::LazyLock;
 
 use switchboard::engine::{Address, Done, Failed, Socket, Ticket};
 
+use crate::reserved::ReservedPort;
+
 /// One end of a connection, open or not.
 pub(crate) struct End {
     pub(crate) socket: Socket,
@@ -84,6 +86,8 @@ pub(crate) struct Row {
 pub(crate) struct Door {
     pub(crate) socket: Socket,
     pub(crate) address: Address,
+    /// Keeps others from its port when it is closed.
+    pub(crate) _reserved: Option<ReservedPort>,
     pub(crate) is_open: bool,
     pub(crate) flights: VecDeque<Flight>,
     /// Connections that nobody has accepted yet: their numbers, and their clients' addresses.

@@ -15,6 +15,8 @@ mod engines;
 mod found;
 mod play;
 mod receiving;
+#[path = "../rig/reserved.rs"]
+mod reserved;
 mod settle;
 mod steps;
 

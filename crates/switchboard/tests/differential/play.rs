@@ -36,6 +36,7 @@ use switchboard::engine::{
 
 use crate::case::{Case, Family};
 use crate::ends::{Door, End, Event, Flight, Mailbox, Row, State, told, told_of_writing};
+use crate::reserved::ReservedPort;
 
 /// An engine, and what is played on it.
 pub(crate) struct Play<'a> {
@@ -229,11 +230,16 @@ impl Play<'_> {
     }
 
     pub(crate) fn listen(&mut self) {
-        let socket = self.engine.open(Plan::Listen(Listen::at(self.address()))).unwrap();
-        let address = self.local(socket);
+        let mut address = self.address();
+        let mut reserved = None;
+        if let Address::Ip(ip) = &mut address {
+            *ip = reserved.insert(ReservedPort::at(ip.ip())).address();
+        }
+        let socket = self.engine.open(Plan::Listen(Listen::at(address.clone()))).unwrap();
         self.doors.push(Door {
             socket,
             address,
+            _reserved: reserved,
             is_open: true,
             flights: Default::default(),
             queue: Default::default(),

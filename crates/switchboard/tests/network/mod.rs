@@ -9,6 +9,8 @@ mod engines;
 mod faults;
 pub(crate) mod log;
 pub(crate) mod recorder;
+#[path = "../rig/reserved.rs"]
+pub(crate) mod reserved;
 pub(crate) mod resident;
 pub(crate) mod streams;
 

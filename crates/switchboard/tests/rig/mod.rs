@@ -11,6 +11,7 @@
 #![allow(unused_imports, reason = "each suite uses its own part of the rig")]
 
 mod engines;
+mod reserved;
 mod steps;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use switchboard::engine::sim::Network;
 use switchboard::engine::{Done, Engine, Failed, Fault, Op, Submitted, Ticket};
 
 pub(crate) use engines::{Lot, may_happen};
+use reserved::ReservedPort;
 pub(crate) use steps::*;
 
 /// Makes one test per engine of each body.
@@ -57,6 +59,7 @@ pub(crate) struct Rig {
     engine: Box<dyn Engine>,
     /// What is below a simulated one.
     network: Option<Network>,
+    reserved: Vec<ReservedPort>,
     pub(crate) lot: Lot,
     told: HashSet<Ticket>,
     /// In the order they were told.
@@ -95,6 +98,7 @@ impl Rig {
         Some(Self {
             engine,
             network,
+            reserved: Vec::new(),
             lot,
             told: HashSet::new(),
             order: Vec::new(),

@@ -9,7 +9,7 @@ use switchboard::engine::{
     Socket, Ticket,
 };
 
-use super::{Rig, may_happen};
+use super::{ReservedPort, Rig, may_happen};
 
 impl Rig {
     /// A listener on this machine, and where it listens.
@@ -17,6 +17,14 @@ impl Rig {
         let listener = self.open(Plan::Listen(Listen::at(anywhere()))).unwrap();
         let address = self.local(listener);
         (listener, address)
+    }
+
+    /// An address where nobody listens, as long as the rig lives.
+    pub(crate) fn nobody(&mut self) -> Address {
+        let port = ReservedPort::new();
+        let address = port.address().into();
+        self.reserved.push(port);
+        address
     }
 
     pub(crate) fn local(&mut self, socket: Socket) -> Address {

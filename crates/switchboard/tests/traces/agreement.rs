@@ -5,7 +5,7 @@ use std::net::Shutdown;
 use std::time::Duration;
 
 use switchboard::engine::trace::Trace;
-use switchboard::engine::{Close, Done, Op, Plan, Setting, is_transient};
+use switchboard::engine::{Address, Close, Done, Listen, Op, Plan, Setting, is_transient};
 use switchboard::net::Stream;
 use switchboard::server::Server;
 use switchboard::{Engine, EventLoop, Mechanism, engine, spawn, task};
@@ -14,6 +14,7 @@ use crate::engines::Lot;
 use crate::programs::{
     accept, connect, datagrams, finish, listen, pending, recv, run, send, settle, try_send,
 };
+use crate::reserved::ReservedPort;
 
 /// Records a program on every mechanism of this system and in memory, and compares what it observed.
 fn agrees_everywhere(program: impl Fn(Box<dyn Engine>)) {
@@ -65,7 +66,9 @@ fn an_echo_with_a_half_close() {
 fn refused_connects() {
     agrees_everywhere(|mut engine| {
         let engine = &mut *engine;
-        let (listener, at) = listen(engine);
+        let port = ReservedPort::new();
+        let at = Address::from(port.address());
+        let listener = engine.open(Plan::Listen(Listen::at(at.clone()))).unwrap();
         engine.close(listener, Close::Now);
         for _ in 0..2 {
             let socket = engine.open(Plan::Stream { like: at.clone() }).unwrap();
@@ -200,7 +203,7 @@ async fn serve_and_ask() -> io::Result<()> {
     Ok(())
 }
 
-async fn ask(at: switchboard::Address, number: usize) -> io::Result<()> {
+async fn ask(at: Address, number: usize) -> io::Result<()> {
     let mut stream = Stream::connect(at).await?;
     for round in 0..10 {
         let text = format!("{number} says {round} for the {number}th time\n");

@@ -6,4 +6,6 @@ mod difference;
 #[expect(dead_code, reason = "each test file uses its part")]
 mod engines;
 mod programs;
+#[path = "../rig/reserved.rs"]
+mod reserved;
 mod text;
