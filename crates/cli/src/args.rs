@@ -3,6 +3,7 @@
 //! The help and its examples are part of the low ones. Whatever is wrong with either is one line and exit
 //! code 2; clap's own messages are folded into one.
 
+mod compare;
 mod connect;
 mod faults;
 mod load;
@@ -13,6 +14,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::compare::LowCompare;
 use self::connect::LowConnect;
 use self::load::LowLoad;
 use self::serve::LowServe;
@@ -20,7 +22,7 @@ use self::simulate::LowSimulate;
 use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{connect as client, load as generator, serve as server, simulate as network};
+use crate::{compare as comparison, connect as client, load as generator, serve as server, simulate as network};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -55,6 +57,13 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To compare servers.
+    Compare {
+        /// What to do.
+        job: Box<comparison::options::Job>,
+        /// As of `Serve`.
+        verbosity: u8,
+    },
     /// Nothing more: it was a question, such as `--help`, and has been answered.
     Answered(ExitCode),
 }
@@ -66,6 +75,7 @@ pub(crate) fn read() -> Result<Command, Error> {
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Load(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Compare(low) }) => low.understand(),
         Err(error) => answer(&error),
     }
 }
@@ -84,6 +94,7 @@ enum LowCommand {
     Connect(LowConnect),
     Load(Box<LowLoad>),
     Simulate(Box<LowSimulate>),
+    Compare(Box<LowCompare>),
 }
 
 fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {
@@ -139,5 +150,6 @@ Examples:
   telnet 127.0.0.1 8000                     # so it does here
   switchboard load 127.0.0.1:8000           # how many messages a second, and how long each takes
   switchboard simulate --service line       # the server and its clients in a network where much goes wrong
+  switchboard compare --quick               # what does a message cost here, on each model and engine?
 
-`switchboard serve --help`, `connect --help`, `load --help` and `simulate --help` tell all about them.";
+`switchboard serve --help`, `connect --help`, `load --help`, `simulate --help` and `compare --help` tell all about them.";

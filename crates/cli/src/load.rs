@@ -47,7 +47,7 @@ use self::watch::Ending;
 use crate::error::{Error, reason};
 use crate::stop::{First, Signal, Signals, first};
 
-pub(crate) use crew::Crew;
+pub(crate) use crew::{Crew, Progress};
 pub(crate) use doubt::doubts;
 pub(crate) use failure::Failure;
 pub(crate) use limit::Limit;

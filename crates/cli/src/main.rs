@@ -1,12 +1,13 @@
-//! The command `switchboard`: serves, connects, measures and simulates, on non-blocking sockets.
+//! The command `switchboard`: serves, connects, measures, simulates and compares, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`, `connect`, `load`, `simulate`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
+//! the subcommand runs (`serve`, `connect`, `load`, `simulate`, `compare`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
 //! and an exit code.
 #![forbid(unsafe_code)]
 
 mod args;
 mod choice;
+mod compare;
 mod connect;
 mod error;
 mod explain;
@@ -51,6 +52,10 @@ fn run() -> Result<ExitCode, Error> {
         Command::Simulate { options, verbosity } => {
             log::start(verbosity);
             simulate::run(*options)
+        }
+        Command::Compare { job, verbosity } => {
+            log::start(verbosity);
+            compare::run(&job)
         }
         Command::Answered(code) => Ok(code),
     }
