@@ -43,12 +43,9 @@ fn an_echo_is_counted_timed_and_verified(engine: &str) {
     assert!(times.is_sorted() && times[0] > 0, "{times:?}");
     let seconds = told["seconds"].as_f64().unwrap();
     assert!((told["rate"].as_f64().unwrap() * seconds - 2000.0).abs() < 1.0, "{told}");
+    // One more was to see whether anybody is there.
     let ended = server.stop();
-    assert!(
-        ended.stderr.contains("200000 bytes") || ended.stderr.contains("21 accepted"),
-        "{}",
-        ended.stderr
-    );
+    assert!(ended.stderr.contains("; 21 accepted: "), "{}", ended.stderr);
 }
 
 fn capitals_lines_sockets_files_and_datagrams_are_understood(engine: &str) {
@@ -168,10 +165,10 @@ fn two_halves_add_up_to_the_whole() {
         assert_eq!(Some(count(&whole[key]["min"])), of("min").min(), "{key}");
     }
     assert_eq!((count(&whole["loads"]), count(&whole["load"]["connections"])), (2, 6));
-    let ended = load(&["--merge", &a, &b, "--fail-if", "max>1ns"]);
+    let ended = load(&["--merge", &a, &b, "--fail-if", "max>1us"]);
     ended_with(&ended, 3);
     assert!(ended.stdout.contains("\nloads        2 added up\n"), "{}", ended.stdout);
-    assert!(ended.stdout.contains("\nmissed       --fail-if max>1ns: it was "), "{}", ended.stdout);
+    assert!(ended.stdout.contains("\nmissed       --fail-if max>1us: it was "), "{}", ended.stdout);
 }
 
 #[test]

@@ -108,7 +108,11 @@ pub(super) async fn seek(
         }
         let step = judge(&tried, limit, rate, &tally);
         progress.tell(&step);
-        search.learn(rate, step.outcome);
+        // Others on this machine may have had their moment: it is tried once more.
+        let is_second = steps.last().is_some_and(|last: &Step| last.rate == rate);
+        if step.outcome != Outcome::Untrustworthy || is_second {
+            search.learn(rate, step.outcome);
+        }
         let is_kept = step.outcome == Outcome::Kept;
         if is_kept || shown.as_ref().is_none_or(|(_, _, kept)| !kept) {
             shown = Some((tried, tally, is_kept));
