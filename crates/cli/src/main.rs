@@ -17,6 +17,7 @@ mod load;
 mod log;
 mod model;
 mod outlet;
+mod page;
 mod quantity;
 mod serve;
 mod service;

@@ -191,6 +191,27 @@ fn the_log_of_histograms_is_read_by_the_reader_of_such_logs() {
 }
 
 #[test]
+fn a_page_shows_the_figures_of_the_report() {
+    let server = Server::on("poll");
+    let folder = Folder::new("page", "");
+    let file = folder.write("page.html", b"");
+    let told = load_json(&server, &["-n", "300", "-c", "3", "--html", &file]);
+    let page = fs::read_to_string(&file).unwrap();
+    assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{page}");
+    let p99 = count(&told["exchange"]["p99"]) as f64 / 1e9;
+    assert!(page.contains(&format!("<data value=\"{}\">", told["rate"])), "{page}");
+    assert!(page.contains(&format!("<data value=\"{p99}\">")), "{p99}: {page}");
+    assert!(page.contains(&server.address.to_string()) && page.contains("<svg"));
+    assert_eq!(told["trustworthy"] == false, page.contains("Not trustworthy"));
+
+    // Of reports that were added up, too.
+    let (report, sum) = (folder.write("a.json", told.to_string().as_bytes()), folder.write("sum.html", b""));
+    ended_with(&load(&["--merge", &report, &report, "--html", &sum]), 0);
+    let page = fs::read_to_string(&sum).unwrap();
+    assert!(page.contains("<data value=\"600\">"), "{page}");
+}
+
+#[test]
 fn a_limit_that_is_missed_is_exit_code_3() {
     let server = Server::with("poll", &["--delay", "5ms"]);
     let address = server.address.to_string();
@@ -292,9 +313,8 @@ fn a_report_that_cannot_be_written_takes_no_other_with_it() {
 fn what_a_peer_does_wrong_is_a_class() {
     let half = peer(|mut stream| {
         let mut message = [0; 64];
-        while stream.read_exact(&mut message).is_ok() {
-            stream.write_all(&message[..32]).unwrap();
-            return;
+        if stream.read_exact(&mut message).is_ok() {
+            stream.write_all(&message[..32]).ok();
         }
     });
     let wrong = peer(|mut stream| {
