@@ -22,7 +22,9 @@ use self::simulate::LowSimulate;
 use crate::choice::shown;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{compare as comparison, connect as client, load as generator, serve as server, simulate as network};
+use crate::{
+    compare as comparison, connect as client, load as generator, serve as server, simulate as network,
+};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 

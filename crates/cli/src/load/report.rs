@@ -3,8 +3,8 @@
 //! The result goes to stdout before anything else is written, so that a disk that is full takes nothing with it.
 
 pub(super) mod hdr;
+pub(super) mod html;
 mod json;
-pub(super) mod page;
 mod read;
 mod text;
 
@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use super::files::Files;
 use super::options::Telling;
-use super::second::Second;
+use super::page::Second;
 use super::seek::Sought;
 use super::setup::Setup;
 use super::tally::Tally;
@@ -28,7 +28,7 @@ use crate::stop::Signal;
 pub(crate) struct Report {
     pub(crate) setup: Setup,
     pub(crate) tally: Tally,
-    /// How it went; empty if it was added up of others.
+    /// How it went; empty if nobody watched it.
     pub(crate) seconds: Vec<Second>,
     /// Why not to believe it.
     pub(crate) doubts: Vec<String>,
@@ -50,7 +50,7 @@ impl Report {
         };
         let mut troubles = Vec::from_iter(print(&text).err());
         let mut code = self.verdict(telling);
-        troubles.extend(files.write(self));
+        troubles.extend(files.write(self, &self.missed(telling)));
         for trouble in &troubles {
             trouble.tell();
             code = code.max(1);

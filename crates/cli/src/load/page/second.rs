@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::tally::{Interval, Phase};
+use crate::load::tally::{Interval, Phase};
 
 /// What a second came to: what is left of an [`Interval`], of which a long load would have too many.
 #[derive(Debug, Clone, Copy, PartialEq)]

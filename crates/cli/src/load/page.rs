@@ -1,62 +1,76 @@
 //! What a load came to, as a page with plots.
 
+mod second;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
-use super::Report;
-use crate::load::second::Second;
-use crate::load::seek::Sought;
-use crate::load::setup::Setup;
-use crate::load::tally::Tally;
-use crate::load::times::Times;
+pub(crate) use second::Second;
+
+use super::seek::Sought;
+use super::tally::Tally;
+use super::times::Times;
 use crate::page::{
     Cell, Course, Figure, Line, Page, Panel, Part, Percentiles, Plot, Section, Series, Shape, Table, Unit,
     percents,
 };
 
-/// The page, as bytes.
-pub(crate) fn page(report: &Report) -> Vec<u8> {
-    Account(report).page(&crate::page::origin()).to_string().into_bytes()
+/// What is told of a load.
+#[derive(Debug)]
+pub(crate) struct Account<'a> {
+    /// On whom it was put.
+    pub(crate) target: String,
+    /// Whether latency counts from a schedule.
+    pub(crate) is_open: bool,
+    /// What was done, name by name.
+    pub(crate) setup: Vec<(String, Cell)>,
+    pub(crate) tally: &'a Tally,
+    /// How it went; empty if nobody watched it.
+    pub(crate) seconds: &'a [Second],
+    /// The search for the highest rate, if there was one.
+    pub(crate) sought: Option<&'a Sought>,
+    /// Why not to believe it.
+    pub(crate) doubts: &'a [String],
+    /// What else there is to know: that it was interrupted, or which limits were missed.
+    pub(crate) notes: Vec<String>,
+    /// By what, and when, the page was made.
+    pub(crate) origin: String,
 }
 
-/// What is told of a load.
-struct Account<'a>(&'a Report);
-
 impl Account<'_> {
-    fn page(&self, origin: &str) -> Page {
-        let Report { setup, seconds, doubts, sought, .. } = self.0;
+    /// The page.
+    pub(crate) fn page(&self) -> Page {
         let mut sections = vec![
             section("At a glance", [Part::Figures(self.figures())]),
             section("Latency", [Part::Plot(self.latency()), Part::Table(self.latencies())]),
         ];
-        if !seconds.is_empty() {
+        if !self.seconds.is_empty() {
             sections.push(section("Second by second", [Part::Plot(self.course())]));
         }
-        if let Some(sought) = sought {
+        if let Some(sought) = self.sought {
             sections.push(section("The search for the highest rate", [Part::Table(steps(sought))]));
         }
         sections.push(section("What went wrong", self.failures()));
         sections.push(section("Whether to believe it", self.trust()));
         sections.push(section("How it was measured", self.manner()));
         Page {
-            title: format!("Load on {}", setup.targets.join(" and ")),
+            title: format!("Load on {}", self.target),
             lead: self.lead(),
-            doubts: doubts.clone(),
+            doubts: self.doubts.to_vec(),
             sections,
-            origin: origin.to_owned(),
+            origin: self.origin.clone(),
         }
     }
 
     fn lead(&self) -> String {
-        let Tally { exchange, failures, window, .. } = &self.0.tally;
+        let Tally { exchange, failures, window, .. } = self.tally;
         let mut lead = if exchange.is_empty() {
             "Nothing was answered".to_owned()
         } else {
             format!(
                 "{} messages a second were answered, over {}: half of them within {}, 99 % within {}",
-                Unit::Count.say(self.0.tally.rate()),
+                Unit::Count.say(self.tally.rate()),
                 said(*window),
                 said(exchange.percentile(50.0)),
                 said(exchange.percentile(99.0)),
@@ -67,25 +81,14 @@ impl Account<'_> {
             1 => ". One exchange failed.".to_owned(),
             failed => format!(". {} exchanges failed.", Unit::Count.say(failed as f64)),
         });
-        if let Some(sought) = &self.0.sought {
-            lead.push_str(&format!(" The highest rate: {sought}."));
-        }
-        if let Some(signal) = self.0.interrupted {
-            lead.push_str(&format!(
-                " It was interrupted by {}; this is what was measured until then.",
-                signal.name
-            ));
+        for note in &self.notes {
+            lead.push_str(&format!(" {note}"));
         }
         lead
     }
 
-    /// Whether latency counts from a schedule.
-    fn is_open(&self) -> bool {
-        self.0.setup.pace.is_open()
-    }
-
     fn figures(&self) -> Vec<Figure> {
-        let tally = &self.0.tally;
+        let tally = self.tally;
         let seconds = tally.window.as_secs_f64();
         let figure = |name: &str, value, note: String| Figure { name: name.to_owned(), value, note };
         let percentile = |name, percent| {
@@ -111,16 +114,16 @@ impl Account<'_> {
     }
 
     fn classes(&self) -> String {
-        let classes = self.0.tally.failures.iter();
+        let classes = self.tally.failures.iter();
         let said: Vec<String> =
             classes.map(|(class, count)| format!("{class} {}", Unit::Count.say(count as f64))).collect();
         said.join(", ")
     }
 
     fn latency(&self) -> Plot {
-        let tally = &self.0.tally;
+        let tally = self.tally;
         let series = |name: &str, times: &Times| Series { name: name.to_owned(), points: points(times) };
-        let (series, caption) = if self.is_open() {
+        let (series, caption) = if self.is_open {
             let both =
                 vec![series("from when due", &tally.exchange), series("from when sent", &tally.uncorrected)];
             let caption = "To the right are the slowest exchanges: each step is ten times rarer, and upwards is slower, both on \
@@ -136,9 +139,9 @@ impl Account<'_> {
     }
 
     fn latencies(&self) -> Table {
-        let tally = &self.0.tally;
+        let tally = self.tally;
         let mut kinds = vec![("exchange", &tally.exchange)];
-        if self.is_open() {
+        if self.is_open {
             kinds = vec![
                 ("exchange, from when due", &tally.exchange),
                 ("exchange, from when sent", &tally.uncorrected),
@@ -149,7 +152,7 @@ impl Account<'_> {
     }
 
     fn course(&self) -> Plot {
-        let seconds = Second::thinned(&self.0.seconds);
+        let seconds = Second::thinned(self.seconds);
         let line = |name: &str, value: &dyn Fn(&Second) -> Option<f64>| Line {
             name: name.to_owned(),
             values: seconds.iter().map(value).collect(),
@@ -173,8 +176,8 @@ impl Account<'_> {
         } else {
             caption.push_str(" There were no failures.");
         }
-        if seconds.len() < self.0.seconds.len() {
-            let each = self.0.seconds.len().div_ceil(seconds.len());
+        if seconds.len() < self.seconds.len() {
+            let each = self.seconds.len().div_ceil(seconds.len());
             caption.push_str(&format!(" Each point stands for {each} seconds, and for the slowest of them."));
         }
         let begin =
@@ -184,7 +187,7 @@ impl Account<'_> {
     }
 
     fn failures(&self) -> Vec<Part> {
-        let tally = &self.0.tally;
+        let tally = self.tally;
         if tally.failures.total() == 0 && tally.unsent == 0 {
             return vec![Part::Text("Nothing.".to_owned())];
         }
@@ -207,14 +210,14 @@ impl Account<'_> {
     }
 
     fn trust(&self) -> Vec<Part> {
-        let doubt = &self.0.tally.doubt;
-        let verdict = if self.0.doubts.is_empty() {
+        let doubt = &self.tally.doubt;
+        let verdict = if self.doubts.is_empty() {
             "The generator was not the limit, as far as it can tell by itself. These are its own delays, to be compared with the latencies above."
         } else {
             "There are reasons not to, which stand at the top. These are the generator's own delays, to be compared with the latencies above."
         };
         let mut kinds = vec![("a pass of its loop", &doubt.lag)];
-        if self.is_open() {
+        if self.is_open {
             kinds.insert(0, ("sent later than due", &doubt.slip));
         }
         let mut parts =
@@ -234,45 +237,18 @@ impl Account<'_> {
     }
 
     fn manner(&self) -> Vec<Part> {
-        let pace = if self.is_open() {
+        let pace = if self.is_open {
             "The load was an open loop: messages were due on a schedule, whatever the server did, and their time counts from when they \
              were due. So a server that stands still is charged for all that waits meanwhile."
         } else {
             "The load was a closed loop: each connection waited for its answer before it went on. A server that stands still gets less to do \
              meanwhile, so that the slowest percentiles flatter it; an open loop (a rate) would not."
         };
-        let rows = self.settings().into_iter().map(|(name, value)| vec![Cell::text(name), value]).collect();
+        let rows =
+            self.setup.iter().map(|(name, value)| vec![Cell::text(name.clone()), value.clone()]).collect();
         let columns = ["What", "How"].map(str::to_owned).to_vec();
         let table = Table { caption: "What was asked for".to_owned(), columns, rows, marked: None };
         vec![Part::Text(pace.to_owned()), Part::Table(table)]
-    }
-
-    fn settings(&self) -> Vec<(&'static str, Cell)> {
-        let Setup { transport, connections, threads, in_flight, size, expect, verify, pace, .. } =
-            &self.0.setup;
-        let verified = if *verify && expect != "none" { ", every byte compared" } else { "" };
-        let each = if self.0.setup.churn { ", each for one message" } else { "" };
-        let mut all = vec![
-            ("Target", Cell::text(format!("{} over {transport}", self.0.setup.targets.join(" and ")))),
-            ("Connections", Cell::text(format!("{}{each}", Unit::Count.say(*connections as f64)))),
-            ("In flight, each", Cell::text(in_flight.to_string())),
-            ("Pace", Cell::text(pace.to_string())),
-            (
-                "Message",
-                Cell::text(format!("{}, answered with {expect}{verified}", Unit::Size.short(*size as f64))),
-            ),
-            ("Warm-up", Cell::text(Unit::Time.short(self.0.setup.warm_up.as_secs_f64()))),
-            ("Measured for", Cell::text(said(self.0.tally.window))),
-            ("Time-out", Cell::text(Unit::Time.short(self.0.setup.timeout.as_secs_f64()))),
-            (
-                "Generator",
-                Cell::text(format!("threads: {threads}, on {}", self.0.setup.engines.join(" and "))),
-            ),
-        ];
-        if self.0.loads > 1 {
-            all.push(("Loads", Cell::text(format!("{} at the same time, added up", self.0.loads))));
-        }
-        all
     }
 }
 

@@ -2,14 +2,12 @@
 
 use super::*;
 use crate::load::failure::Failure;
-use crate::load::plan::Pace;
-use crate::load::report::json::tests::some;
 use crate::load::tally::{Doubt, Interval, Phase, Share};
 
 #[test]
 fn the_figures_of_a_load_are_on_its_page_unrounded() {
     let tally = tally();
-    let page = told(&report(tally.clone(), seconds(20)));
+    let page = account(&tally, &seconds(20), &[]).page().to_string();
     for value in [tally.rate(), tally.failures.total() as f64, tally.exchange.percentile(99.0).as_secs_f64()]
     {
         assert!(page.contains(&format!("<data value=\"{value}\">")), "{value}");
@@ -22,26 +20,24 @@ fn the_figures_of_a_load_are_on_its_page_unrounded() {
 
 #[test]
 fn a_doubt_stands_at_the_top() {
-    let mut report = report(tally(), Vec::new());
-    report.doubts.push("the generator had no time left".to_owned());
-    let page = told(&report);
+    let page = account(&tally(), &[], &["the generator had no time left".to_owned()]).page().to_string();
     let (doubt, heading) = (page.find("no time left").unwrap(), page.find("At a glance").unwrap());
     assert!(page.contains("Not trustworthy") && doubt < heading);
 }
 
 #[test]
 fn an_open_loop_shows_both_ways_to_count() {
-    let mut report = report(tally(), Vec::new());
-    let page = told(&report);
+    let tally = tally();
+    let page = account(&tally, &[], &[]).page().to_string();
     assert!(page.contains("from when due") && page.contains("from when sent"));
-    report.setup.pace = Pace::Answered { think: Duration::ZERO };
-    let page = told(&report);
+    let page = Account { is_open: false, ..account(&tally, &[], &[]) }.page().to_string();
     assert!(!page.contains("from when due") && page.contains("closed loop"));
 }
 
 #[test]
 fn a_load_of_which_nothing_came_has_a_page_too() {
-    let page = told(&report(Tally::default(), Vec::new()));
+    let tally = Tally::default();
+    let page = account(&tally, &[], &[]).page().to_string();
     assert!(page.contains("Nothing was answered. Nothing failed."), "{page}");
     assert!(!page.contains("NaN") && !page.contains("inf"), "{page}");
 }
@@ -72,15 +68,21 @@ fn the_rest_of_a_second_at_the_end_is_no_second() {
     assert!((all[4].end - 5.003).abs() < 1e-9);
 }
 
-/// Of an open loop.
-fn report(tally: Tally, seconds: Vec<Second>) -> Report {
-    let mut report = Report { tally, seconds, ..some() };
-    report.setup.pace = Pace::Scheduled { from: 20_000.0, to: 20_000.0 };
-    report
-}
-
-fn told(report: &Report) -> String {
-    Account(report).page("switchboard 0.1.0").to_string()
+fn account<'a>(tally: &'a Tally, seconds: &'a [Second], doubts: &'a [String]) -> Account<'a> {
+    Account {
+        target: "127.0.0.1:8000".to_owned(),
+        is_open: true,
+        setup: vec![
+            ("Connections".to_owned(), Cell::count(50)),
+            ("Pace".to_owned(), Cell::text("open loop, 20000 a second")),
+        ],
+        tally,
+        seconds,
+        sought: None,
+        doubts,
+        notes: Vec::new(),
+        origin: "switchboard 0.1.0".to_owned(),
+    }
 }
 
 /// Of a server that stands still now and then.
