@@ -3,6 +3,7 @@
 //! The help and its examples are part of the low ones. Whatever is wrong with either is one line and exit
 //! code 2; clap's own messages are folded into one.
 
+mod compare;
 mod connect;
 mod doctor;
 mod faults;
@@ -15,6 +16,7 @@ use std::io;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use self::compare::LowCompare;
 use self::connect::LowConnect;
 use self::doctor::LowDoctor;
 use self::load::LowLoad;
@@ -26,8 +28,8 @@ use crate::completions::Shell;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
 use crate::{
-    connect as client, doctor as examination, load as generator, man as manual, serve as server,
-    simulate as network,
+    compare as comparison, connect as client, doctor as examination, load as generator, man as manual,
+    serve as server, simulate as network,
 };
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -63,6 +65,13 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To compare servers.
+    Compare {
+        /// What to do.
+        job: Box<comparison::options::Job>,
+        /// As of `Serve`.
+        verbosity: u8,
+    },
     /// To look at this system.
     Doctor {
         /// How to tell it.
@@ -89,6 +98,7 @@ pub(crate) fn read() -> Result<Command, Error> {
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Load(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Compare(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Doctor(low) }) => Ok(low.understand()),
         Ok(Low { command: LowCommand::Man(low) }) => Ok(low.understand()),
         Ok(Low { command: LowCommand::Completions(low) }) => low.understand(),
@@ -115,6 +125,7 @@ enum LowCommand {
     Connect(LowConnect),
     Load(Box<LowLoad>),
     Simulate(Box<LowSimulate>),
+    Compare(Box<LowCompare>),
     Doctor(LowDoctor),
     Man(LowMan),
     Completions(LowCompletions),
@@ -173,9 +184,10 @@ Examples:
   telnet 127.0.0.1 8000                     # so it does here
   switchboard load 127.0.0.1:8000           # how many messages a second, and how long each takes
   switchboard simulate --service line       # the server and its clients in a network where much goes wrong
+  switchboard compare --quick               # what does a message cost here, on each model and engine?
   switchboard doctor                        # what works on this system, and what will hurt
 
-`switchboard serve --help`, `connect --help`, `load --help` and `simulate --help` tell all about them.
+`switchboard COMMAND --help` tells all about each.
 
 Exit codes:
   0      all is well

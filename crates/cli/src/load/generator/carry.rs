@@ -224,6 +224,7 @@ impl Generator<'_> {
     /// An exchange has come to its end, and another may begin.
     fn answered(&mut self, index: usize, exchange: super::super::connection::Exchange, now: Instant) {
         self.book.answered(&exchange, now);
+        self.gate.count_answered(1);
         if self.plan.churn {
             self.replace(index, now, Duration::ZERO);
         } else {
