@@ -331,6 +331,9 @@ is from when it did. Slip is how late messages were sent by the generator's own 
 A limit is FIGURE OP VALUE: p50 to p99.999, mean or max of an exchange, with a time; rate, answers a second; errors, or one of
 refused, reset, timeout, mismatch, short, exhausted and other, with a number or a share in percent; < <= > or >=.
 
+--seek doubles the rate until the limit is missed, and closes in on it. A limit that is kept although the generator was late is kept;
+one that is missed then proves nothing of the server, and is told as the generator's.
+
 Exit codes, the first that applies:
   128+n  ended by signal n, 130 by Ctrl-C; what was measured until then is told
   2      wrong use

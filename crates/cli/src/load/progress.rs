@@ -31,20 +31,22 @@ impl Progress {
             return Self::Lines;
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("it is a template"));
-        bar.set_message("connecting");
+        bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("it is a template"));
         Self::Bar(bar)
     }
 
     /// What a second came to.
     pub(super) fn show(&self, interval: &Interval) {
         match self {
+            // What comes after the last second is in the report.
+            Self::Bar(_) | Self::Lines if interval.phase == Phase::Ending => {}
             Self::Bar(bar) => {
+                if bar.is_finished() {
+                    bar.reset();
+                }
                 bar.set_message(line(interval));
                 bar.tick();
             }
-            // What comes after the last second is in the report.
-            Self::Lines if interval.phase == Phase::Ending => {}
             Self::Lines => log(&line(interval)),
             Self::Stream => print(
                 &json!({
@@ -66,8 +68,7 @@ impl Progress {
     /// What a step of --seek came to.
     pub(super) fn tell(&self, step: &Step) {
         match self {
-            Self::Bar(bar) => bar.suspend(|| log(&step.to_string())),
-            Self::Lines => log(&step.to_string()),
+            Self::Bar(_) | Self::Lines => log(&step.to_string()),
             Self::Stream => {
                 let mut told = of_step(step);
                 told["event"] = "step".into();
@@ -80,7 +81,6 @@ impl Progress {
     pub(super) fn clear(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
-            bar.reset();
         }
     }
 }
