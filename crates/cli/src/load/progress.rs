@@ -40,6 +40,8 @@ impl Progress {
         match self {
             // What comes after the last second is in the report.
             Self::Bar(_) | Self::Lines if interval.phase == Phase::Ending => {}
+            // A terminal may be stopped, by Ctrl-S for one.
+            Self::Bar(_) if !outlet::has_room(&io::stderr()) => {}
             Self::Bar(bar) => {
                 if bar.is_finished() {
                     bar.reset();
@@ -79,7 +81,9 @@ impl Progress {
 
     /// Takes away what was only for the moment.
     pub(super) fn clear(&self) {
-        if let Self::Bar(bar) = self {
+        if let Self::Bar(bar) = self
+            && outlet::has_room(&io::stderr())
+        {
             bar.finish_and_clear();
         }
     }
@@ -92,12 +96,15 @@ fn line(interval: &Interval) -> String {
         Phase::Measuring => String::new(),
         other => format!(" ({})", name(other)),
     };
+    let times = if exchange.is_empty() {
+        String::new()
+    } else {
+        let (half, most) = (exchange.percentile(50.0), exchange.percentile(99.0));
+        format!(", p50 {}, p99 {}, max {}", time(half), time(most), time(exchange.max()))
+    };
     format!(
-        "{number} s{phase}: {} a second, p50 {}, p99 {}, max {}; {open} open, {failed} failed",
-        rate(answered_rate(interval)),
-        time(exchange.percentile(50.0)),
-        time(exchange.percentile(99.0)),
-        time(exchange.max()),
+        "{number} s{phase}: {} a second{times}; {open} open, {failed} failed",
+        rate(answered_rate(interval))
     )
 }
 
@@ -146,6 +153,6 @@ mod tests {
         assert_eq!(line(&interval), said);
         interval.phase = Phase::WarmUp;
         assert!(line(&interval).starts_with("3 s (warm-up): 1200 a second"));
-        assert!(line(&Interval::default()).starts_with("0 s (connecting): 0.00 a second, p50 0 ns"));
+        assert_eq!(line(&Interval::default()), "0 s (connecting): 0 a second; 0 open, 0 failed");
     }
 }
