@@ -36,6 +36,14 @@ impl Model {
         Self::Tasks,
     ];
 
+    /// The one of this name, or what is wrong with it.
+    pub(crate) fn named(name: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|model| model.name() == name).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            format!("no such model; give one of {names}")
+        })
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Blocking => "blocking",
@@ -76,9 +84,6 @@ impl FromStr for Model {
     type Err = Error;
 
     fn from_str(name: &str) -> Result<Self, Error> {
-        Self::ALL.into_iter().find(|model| model.name() == name).ok_or_else(|| {
-            let names = Self::ALL.map(Self::name).join(", ");
-            Error::wrong_use(format_args!("--model {}: no such model; give one of {names}", shown(name)))
-        })
+        Self::named(name).map_err(|wrong| Error::wrong_use(format_args!("--model {}: {wrong}", shown(name))))
     }
 }

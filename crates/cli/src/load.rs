@@ -20,6 +20,7 @@ mod limit;
 mod merge;
 mod message;
 mod options;
+mod page;
 mod plan;
 mod processor;
 mod progress;
@@ -39,21 +40,20 @@ use std::process::ExitCode;
 use switchboard::EventLoop;
 
 use self::files::Files;
-use self::progress::Progress;
 use self::report::Report;
 use self::setup::Setup;
-use self::watch::Ending;
+use self::watch::Watched;
 use crate::error::{Error, reason};
 use crate::stop::{First, Signal, Signals, first};
 
-pub(crate) use crew::Crew;
+pub(crate) use crew::{Crew, Progress};
 pub(crate) use doubt::doubts;
-pub(crate) use failure::Failure;
 pub(crate) use limit::Limit;
 pub(crate) use message::{Expect, Message};
 pub(crate) use options::{Measure, Options, Task, Telling};
 pub(crate) use plan::{Pace, Plan, Transport, Until};
 pub(crate) use tally::Tally;
+pub(crate) use times::Times;
 
 /// Puts a load on, or adds up what some came to, and tells.
 pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
@@ -85,19 +85,21 @@ async fn measure(load: &Measure, engine: &str, telling: &Telling) -> Result<Resu
     };
     let plan = load.plan(address);
     headroom::check(&plan)?;
-    let mut progress = Progress::new(telling.stream);
-    let (plan, tally, sought, interrupted) = if let Some(limit) = &load.seek {
-        match seek::seek(&plan, limit, &mut signals, &mut progress).await? {
-            Ok(found) => (found.plan, found.tally, Some(found.sought), found.interrupted),
+    let progress = progress::Progress::new(telling.stream);
+    let (plan, watched, sought) = if let Some(limit) = &load.seek {
+        match seek::seek(&plan, limit, &mut signals, &progress).await? {
+            Ok(found) => (found.plan, found.watched, Some(found.sought)),
             Err(signal) => return Ok(Err(signal)),
         }
     } else {
-        match watch::watch(plan.clone(), &mut signals, &mut progress).await? {
-            Ending::Told(tally, interrupted) => (plan, tally, None, interrupted),
-            Ending::AtOnce(signal) => return Ok(Err(signal)),
+        match watch::watch(plan.clone(), &mut signals, &progress).await? {
+            Ok(watched) => (plan, watched, None),
+            Err(signal) => return Ok(Err(signal)),
         }
     };
+    let Watched { tally, seconds, interrupted } = watched;
     let mut doubts = doubts(&plan, &tally);
     doubts.extend(sought.as_ref().and_then(seek::Sought::doubt));
-    Ok(Ok(Report { setup: Setup::new(&plan, engine), tally, doubts, loads: 1, sought, interrupted }))
+    let setup = Setup::new(&plan, engine);
+    Ok(Ok(Report { setup, tally, seconds, doubts, loads: 1, sought, interrupted }))
 }

@@ -1,13 +1,16 @@
-//! The command `switchboard`: serves, connects, measures and simulates, on non-blocking sockets.
+//! The command `switchboard`: serves, connects, measures, simulates and compares, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`, `connect`, `load`, `simulate`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
-//! and an exit code.
+//! the subcommand runs (`serve`, `connect`, `load`, `compare`, `simulate`, `doctor`, `man`, `completions`). Whatever goes
+//! wrong comes back here as an [`Error`]: one line on stderr, and an exit code.
 #![forbid(unsafe_code)]
 
 mod args;
 mod choice;
+mod compare;
+mod completions;
 mod connect;
+mod doctor;
 mod error;
 mod explain;
 mod faults;
@@ -15,8 +18,10 @@ mod ladder;
 mod limits;
 mod load;
 mod log;
+mod man;
 mod model;
 mod outlet;
+mod page;
 mod quantity;
 mod serve;
 mod service;
@@ -51,6 +56,13 @@ fn run() -> Result<ExitCode, Error> {
             log::start(verbosity);
             simulate::run(*options)
         }
+        Command::Compare { job, verbosity } => {
+            log::start(verbosity);
+            compare::run(&job)
+        }
+        Command::Doctor { options } => doctor::run(options),
+        Command::Man { what } => man::run(what),
+        Command::Completions { shell } => completions::run(shell),
         Command::Answered(code) => Ok(code),
     }
 }

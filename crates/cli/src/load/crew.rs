@@ -27,6 +27,10 @@ pub(crate) struct Crew {
     partial: BTreeMap<u64, (usize, Interval)>,
 }
 
+/// How far a load is, at any moment.
+#[derive(Debug, Clone)]
+pub(crate) struct Progress(Arc<Gate>);
+
 impl Crew {
     /// Starts them.
     ///
@@ -72,6 +76,11 @@ impl Crew {
         self.gate.end();
     }
 
+    /// Where to look how far they are.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress(Arc::clone(&self.gate))
+    }
+
     /// Waits until they have ended, and says what it came to.
     ///
     /// # Errors
@@ -84,6 +93,28 @@ impl Crew {
             sum.add(&tally);
         }
         Ok(sum)
+    }
+}
+
+impl Progress {
+    /// Whether all have their connections, so that the warm-up has begun.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.0.is_open()
+    }
+
+    /// Whether it has ended before its time.
+    pub(crate) fn is_over(&self) -> bool {
+        self.0.is_over()
+    }
+
+    /// Answers so far, those of the warm-up included.
+    pub(crate) fn answered(&self) -> u64 {
+        self.0.answered()
+    }
+
+    /// As [`Crew::stop`].
+    pub(crate) fn stop(&self) {
+        self.0.end();
     }
 }
 

@@ -33,7 +33,7 @@ pub(super) async fn find(measure: &Measure) -> Result<Address, Error> {
             Err(error) => refusals.push(error),
         }
     }
-    Err(refused(&sum(target, refusals)))
+    Err(refused(&sum(target, &refusals)))
 }
 
 async fn answers(address: &Address, time: Duration) -> io::Result<()> {
@@ -49,20 +49,20 @@ fn is_reachable(address: &Address) -> io::Result<()> {
         .map_err(|error| io::Error::new(error.kind(), format!("cannot send to {address}: {error}")))
 }
 
-/// One refusal of them all, of the kind of the last.
-fn sum(target: &Target, mut refusals: Vec<io::Error>) -> io::Error {
-    let Some(last) = refusals.pop() else {
+/// One refusal of them all, of the kind of the last. A host's name says nothing of the addresses it stands for: each is named.
+fn sum(target: &Target, refusals: &[io::Error]) -> io::Error {
+    let Some(last) = refusals.last() else {
         return io::Error::new(io::ErrorKind::NotFound, format!("the host of {target} has no address"));
     };
-    if refusals.is_empty() {
-        return last;
-    }
-    refusals.push(last);
-    let kind = refusals.last().map_or(io::ErrorKind::Other, io::Error::kind);
-    let bare = |error: &io::Error| {
-        let text = error.to_string();
-        text.strip_prefix("cannot connect to ").unwrap_or(&text).to_owned()
+    let text = |error: &io::Error| error.to_string();
+    let said = match target {
+        Target::Address(_) => text(last),
+        Target::Host { .. } => {
+            let bare =
+                |error: &io::Error| text(error).split_off(text(error).find(" to ").map_or(0, |at| at + 4));
+            let all: Vec<_> = refusals.iter().map(bare).collect();
+            format!("cannot connect to {target}: {}", all.join("; "))
+        }
     };
-    let all: Vec<_> = refusals.iter().map(bare).collect();
-    io::Error::new(kind, format!("cannot connect to {target}: {}", all.join("; ")))
+    io::Error::new(last.kind(), said)
 }

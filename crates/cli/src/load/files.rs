@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use super::options::Telling;
-use super::report::{Report, hdr};
+use super::report::{Report, hdr, html};
 use crate::choice::shown;
 use crate::error::{Error, reason};
 
@@ -23,12 +23,13 @@ struct Opened {
 }
 
 /// What is written.
-type Form = fn(&Report) -> Vec<u8>;
+type Form = fn(&Report, missed: &[String]) -> Vec<u8>;
 
 impl Files {
     /// Opens them, or says which cannot be.
     pub(super) fn open(telling: &Telling) -> Result<Self, Error> {
-        let wanted: [(&str, Option<&PathBuf>, Form); 1] = [("hdr", telling.hdr.as_ref(), hdr::log)];
+        let wanted: [(&str, Option<&PathBuf>, Form); 2] =
+            [("hdr", telling.hdr.as_ref(), hdr::log), ("html", telling.html.as_ref(), html::page)];
         let opened = wanted.into_iter().filter_map(|(flag, path, form)| {
             let path = path?.clone();
             // What is there stays there if the load comes to nothing.
@@ -42,13 +43,13 @@ impl Files {
     }
 
     /// Writes them all, and says what could not be.
-    pub(super) fn write(self, report: &Report) -> Vec<Error> {
+    pub(super) fn write(self, report: &Report, missed: &[String]) -> Vec<Error> {
         let written = self.0.into_iter().map(|Opened { flag, path, mut file, form }| {
             // A pipe or a device has no length.
             if file.metadata().is_ok_and(|about| about.is_file()) {
                 file.set_len(0).map_err(|error| cannot_write(flag, &path, &error))?;
             }
-            file.write_all(&form(report)).map_err(|error| cannot_write(flag, &path, &error))
+            file.write_all(&form(report, missed)).map_err(|error| cannot_write(flag, &path, &error))
         });
         written.filter_map(Result::err).collect()
     }

@@ -1,6 +1,6 @@
 //! Where the threads of a load meet: it begins when each of them has its connections, and ends for all of them at once.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use switchboard::engine::Bell;
@@ -11,13 +11,20 @@ pub(super) struct Gate {
     /// That have not come yet.
     awaited: AtomicUsize,
     is_over: AtomicBool,
+    /// Of all threads, at any time, for who looks on.
+    answered: AtomicU64,
     bells: Mutex<Vec<Bell>>,
 }
 
 impl Gate {
     /// For so many threads.
     pub(super) fn new(threads: usize) -> Self {
-        Self { awaited: AtomicUsize::new(threads), is_over: AtomicBool::new(false), bells: Mutex::default() }
+        Self {
+            awaited: AtomicUsize::new(threads),
+            is_over: AtomicBool::new(false),
+            answered: AtomicU64::new(0),
+            bells: Mutex::default(),
+        }
     }
 
     /// What wakes a thread that waits elsewhere than in here.
@@ -44,6 +51,15 @@ impl Gate {
 
     pub(super) fn is_over(&self) -> bool {
         self.is_over.load(Ordering::Acquire)
+    }
+
+    /// One of them has had so many answers more.
+    pub(super) fn count_answered(&self, count: u64) {
+        self.answered.fetch_add(count, Ordering::Relaxed);
+    }
+
+    pub(super) fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     fn ring(&self) {

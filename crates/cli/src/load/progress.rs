@@ -43,6 +43,8 @@ impl Progress {
                 bar.set_message(line(interval));
                 bar.tick();
             }
+            // What comes after the last second is in the report.
+            Self::Lines if interval.phase == Phase::Ending => {}
             Self::Lines => log(&line(interval)),
             Self::Stream => print(
                 &json!({

@@ -3,6 +3,7 @@
 //! The result goes to stdout before anything else is written, so that a disk that is full takes nothing with it.
 
 pub(super) mod hdr;
+pub(super) mod html;
 mod json;
 mod read;
 mod text;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use super::files::Files;
 use super::options::Telling;
+use super::page::Second;
 use super::seek::Sought;
 use super::setup::Setup;
 use super::tally::Tally;
@@ -26,6 +28,8 @@ use crate::stop::Signal;
 pub(crate) struct Report {
     pub(crate) setup: Setup,
     pub(crate) tally: Tally,
+    /// How it went; empty if nobody watched it.
+    pub(crate) seconds: Vec<Second>,
     /// Why not to believe it.
     pub(crate) doubts: Vec<String>,
     /// How many loads this is the sum of.
@@ -46,7 +50,7 @@ impl Report {
         };
         let mut troubles = Vec::from_iter(print(&text).err());
         let mut code = self.verdict(telling);
-        troubles.extend(files.write(self));
+        troubles.extend(files.write(self, &self.missed(telling)));
         for trouble in &troubles {
             trouble.tell();
             code = code.max(1);

@@ -12,7 +12,7 @@ use super::plan::{Pace, Plan, Until};
 use super::progress::Progress;
 use super::shown;
 use super::tally::Tally;
-use super::watch::{Ending, watch};
+use super::watch::{Watched, watch};
 use crate::error::Error;
 use crate::stop::{Signal, Signals};
 
@@ -79,39 +79,41 @@ impl Sought {
 pub(super) struct Found {
     pub(super) sought: Sought,
     pub(super) plan: Plan,
-    pub(super) tally: Tally,
-    pub(super) interrupted: Option<Signal>,
+    pub(super) watched: Watched,
 }
 
-/// Looks for the rate. `Err` is a second signal.
+/// Looks for the rate. `Err` within is a second signal.
 pub(super) async fn seek(
     plan: &Plan,
     limit: &Limit,
     signals: &mut Signals,
-    progress: &mut Progress,
+    progress: &Progress,
 ) -> Result<Result<Found, Signal>, Error> {
     let mut search = Search::from(first_rate(plan));
-    let mut steps = Vec::new();
-    let mut shown: Option<(Plan, Tally, bool)> = None;
+    let mut steps: Vec<Step> = Vec::new();
+    let mut shown: Option<(Plan, Watched)> = None;
     let mut interrupted = None;
     while let Some(rate) = search.next() {
         let tried = Plan { pace: Pace::Scheduled { from: rate, to: rate }, ..plan.clone() };
-        let (tally, signal) = match watch(tried.clone(), signals, progress).await? {
-            Ending::Told(tally, signal) => (tally, signal),
-            Ending::AtOnce(signal) => return Ok(Err(signal)),
+        let mut watched = match watch(tried.clone(), signals, progress).await? {
+            Ok(watched) => watched,
+            Err(signal) => return Ok(Err(signal)),
         };
-        if signal.is_some() {
+        interrupted = watched.interrupted.take();
+        if interrupted.is_some() {
             // Half a step says nothing of the limit.
-            interrupted = signal;
-            shown = shown.or(Some((tried, tally, false)));
+            shown = shown.or(Some((tried, watched)));
             break;
         }
-        let step = judge(&tried, limit, rate, &tally);
+        let step = judge(&tried, limit, rate, &watched.tally);
         progress.tell(&step);
-        search.learn(rate, step.outcome);
-        let is_kept = step.outcome == Outcome::Kept;
-        if is_kept || shown.as_ref().is_none_or(|(_, _, kept)| !kept) {
-            shown = Some((tried, tally, is_kept));
+        // Others on this machine may have had their moment: it is tried once more.
+        let is_second = steps.last().is_some_and(|last| last.rate == rate);
+        if step.outcome == Outcome::Kept || search.kept.is_none() {
+            shown = Some((tried, watched));
+        }
+        if step.outcome != Outcome::Untrustworthy || is_second {
+            search.learn(rate, step.outcome);
         }
         steps.push(step);
     }
@@ -121,8 +123,8 @@ pub(super) async fn seek(
         (None, _) => End::Server,
     };
     let sought = Sought { limit: limit.to_string(), best: search.kept, end, steps };
-    let (plan, tally, _) = shown.expect("there was a step");
-    Ok(Ok(Found { sought, plan, tally, interrupted }))
+    let (plan, watched) = shown.expect("there was a step");
+    Ok(Ok(Found { sought, plan, watched: Watched { interrupted, ..watched } }))
 }
 
 fn first_rate(plan: &Plan) -> f64 {

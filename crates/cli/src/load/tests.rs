@@ -6,6 +6,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
+use super::crew::Crew;
+use super::failure::Failure;
+use super::plan::Plan;
+use super::tally::Tally;
 use super::*;
 use crate::choice::Choice;
 

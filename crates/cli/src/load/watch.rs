@@ -3,39 +3,44 @@
 use std::sync::Arc;
 
 use super::crew::Crew;
+use super::page::Second;
 use super::plan::Plan;
 use super::progress::Progress;
 use super::tally::Tally;
 use crate::error::Error;
 use crate::stop::{First, Signal, Signals, first};
 
-/// How a load ended.
-pub(super) enum Ending {
-    /// As it was meant to, or by a signal, with what there was until then.
-    Told(Tally, Option<Signal>),
-    /// By a second signal: nobody waits for what there was.
-    AtOnce(Signal),
+/// What was seen of a load.
+pub(super) struct Watched {
+    pub(super) tally: Tally,
+    pub(super) seconds: Vec<Second>,
+    /// The signal before which it did not come to its end.
+    pub(super) interrupted: Option<Signal>,
 }
 
-/// Puts a load on and watches it.
+/// Puts a load on and watches it. `Err` within is a second signal: nobody waits for what there was.
 pub(super) async fn watch(
     plan: Plan,
     signals: &mut Signals,
-    progress: &mut Progress,
-) -> Result<Ending, Error> {
+    progress: &Progress,
+) -> Result<Result<Watched, Signal>, Error> {
     let mut crew = Crew::start(&Arc::new(plan))?;
-    let mut interrupted = None;
+    let (mut seconds, mut interrupted) = (Vec::new(), None);
     loop {
         match first(signals.next(), crew.next()).await {
-            First::One(signal) if interrupted.is_some() => return Ok(Ending::AtOnce(signal)),
+            First::One(signal) if interrupted.is_some() => return Ok(Err(signal)),
             First::One(signal) => {
                 crew.stop();
                 interrupted = Some(signal);
             }
-            First::Other(Some(interval)) => progress.show(&interval),
+            First::Other(Some(interval)) => {
+                progress.show(&interval);
+                Second::follow(&mut seconds, &interval);
+            }
             First::Other(None) => break,
         }
     }
     progress.clear();
-    crew.join().map(|tally| Ending::Told(tally, interrupted))
+    let tally = crew.join()?;
+    Ok(Ok(Watched { tally, seconds, interrupted }))
 }

@@ -10,7 +10,7 @@ use super::Report;
 use crate::service::TimeOfDay;
 
 /// The log, as bytes.
-pub(crate) fn log(report: &Report) -> Vec<u8> {
+pub(crate) fn log(report: &Report, _: &[String]) -> Vec<u8> {
     let window = report.tally.window;
     let end = TimeOfDay::Now.read();
     let start = end.checked_sub(window).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -54,7 +54,7 @@ mod tests {
     #[test]
     fn its_own_reader_reads_it() {
         let it = some();
-        let log = log(&it);
+        let log = log(&it, &[]);
         let mut tags = Vec::new();
         for entry in IntervalLogIterator::new(&log) {
             let LogEntry::Interval(interval) = entry.unwrap() else { continue };

@@ -186,6 +186,14 @@ pub(super) mod tests {
         for microsecond in 1..=1000 {
             tally.exchange.record(Duration::from_micros(microsecond));
         }
-        Report { setup: some_setup(), tally, doubts: Vec::new(), loads: 1, sought: None, interrupted: None }
+        Report {
+            setup: some_setup(),
+            tally,
+            seconds: Vec::new(),
+            doubts: Vec::new(),
+            loads: 1,
+            sought: None,
+            interrupted: None,
+        }
     }
 }

@@ -33,6 +33,7 @@ pub(crate) fn read(text: &str) -> Result<Report, String> {
     Ok(Report {
         setup: setup(&all.part("load"))?,
         tally: tally(&all)?,
+        seconds: Vec::new(),
         doubts: all.texts("doubts")?,
         loads: all.count("loads")?,
         sought: None,
