@@ -90,7 +90,7 @@ impl Book {
 
     /// Whether an exchange that was due then is counted.
     pub(super) fn counts(&self, intended: Instant) -> bool {
-        self.phase >= Phase::Measuring && intended >= self.measure_from
+        self.phase >= Phase::WarmUp && intended >= self.measure_from
     }
 
     /// Whether the window goes on: where messages are counted, until the last answer.
@@ -103,7 +103,7 @@ impl Book {
         self.tally.connect.record(time);
     }
 
-    /// A connection has come about, or failed to.
+    /// A connection has come about, or failed to, for the first time.
     pub(super) fn tried(&mut self) {
         self.tried += 1;
     }
@@ -116,9 +116,24 @@ impl Book {
         self.tally.ended += 1;
     }
 
-    pub(super) fn failed(&mut self, failure: Failure, times: u64, error: Option<&io::Error>) {
-        self.tally.failures.count(failure, times);
-        self.interval.failures.count(failure, times);
+    /// Exchanges have failed.
+    pub(super) fn failed(&mut self, failure: Failure, exchanges: &[Exchange], error: Option<&io::Error>) {
+        self.interval.failures.count(failure, exchanges.len() as u64);
+        let counted = exchanges.iter().filter(|exchange| self.counts(exchange.intended)).count();
+        if counted > 0 {
+            self.tally.failures.count(failure, counted as u64);
+            self.remember(error);
+        }
+    }
+
+    /// Something has failed that is no exchange: an attempt to connect, or a connection on which nothing was on its way.
+    pub(super) fn failed_aside(&mut self, failure: Failure, error: Option<&io::Error>) {
+        self.interval.failures.count(failure, 1);
+        self.tally.failures.count(failure, 1);
+        self.remember(error);
+    }
+
+    fn remember(&mut self, error: Option<&io::Error>) {
         if let Some(error) = error.filter(|_| self.tally.first_error.is_none()) {
             self.tally.first_error = Some(reason(error));
         }
@@ -159,13 +174,14 @@ impl Book {
         }
     }
 
-    /// An exchange was given up.
-    pub(super) fn timed_out(&mut self, intended: Instant, sent: Instant, now: Instant) {
-        let time = now.saturating_duration_since(intended);
+    /// An exchange was given up. It took at least as long.
+    pub(super) fn timed_out(&mut self, exchange: &Exchange, now: Instant) {
+        self.failed(Failure::Timeout, std::slice::from_ref(exchange), None);
+        let time = now.saturating_duration_since(exchange.intended);
         self.interval.exchange.record(time);
-        if self.counts(intended) {
+        if self.counts(exchange.intended) {
             self.tally.exchange.record(time);
-            self.tally.uncorrected.record(now.saturating_duration_since(sent));
+            self.tally.uncorrected.record(now.saturating_duration_since(exchange.sent));
         }
     }
 

@@ -131,8 +131,8 @@ fn wrong_answers_are_found_by_their_class() {
         let mut heard = 0;
         answer(stream, move |bytes| {
             heard += bytes.len();
-            // The 25th message of each connection has a bit that is wrong.
-            if (24 * 64..25 * 64).contains(&(heard - 1)) {
+            // Each 25th message has a bit that is wrong.
+            if heard % (25 * 64) == 0 {
                 bytes[7] ^= 1;
             }
             true
