@@ -177,11 +177,13 @@ impl<'a> Generator<'a> {
 
     /// Whether nothing more is to be sent.
     fn is_done(&self, now: Instant) -> bool {
-        self.left == Some(0) || self.book.end.is_some_and(|end| now >= end)
+        self.left == Some(0) || self.gate.is_enough() || self.book.end.is_some_and(|end| now >= end)
     }
 
     /// Nothing more is sent. Whoever was due and had nobody free counts as having waited until now.
     fn end(&mut self, now: Instant) {
+        // It may be enough sooner.
+        self.book.end = self.book.end.map(|end| end.min(now));
         let end = self.book.end.unwrap_or(now);
         if let Some(schedule) = self.schedule.as_mut().filter(|_| self.left.is_none()) {
             while let Some(due) = schedule.next().filter(|due| *due < end) {
