@@ -1,8 +1,8 @@
 //! What a server and all its descendants have used so far, as the kernel counts it, and what they spent between two such counts.
 //!
-//! Of each thread `/proc/PID/task/TID/schedstat` has nanoseconds and how often it was switched to, where `stat` has hundredths of a
-//! second; so the former is the sum, and the latter says how it divides into user and system. Whoever has ended meanwhile is in
-//! the ticks of his process, or of the parent who waited for him.
+//! Of each thread `/proc/PID/task/TID/schedstat` has nanoseconds, where `stat` has hundredths of a second; so the former is the sum, and
+//! the latter says how it divides into user and system. Whoever has ended meanwhile is in the ticks of his process, or of the parent who
+//! waited for him. Switches are those of `status`: schedstat leaves out (since Linux 6.12) who was woken before he had really gone to sleep.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -31,7 +31,7 @@ struct Process {
 struct Thread {
     /// Nanoseconds.
     ran: u64,
-    /// How often it was switched to.
+    /// How often others were switched to instead, by its own will or not.
     switches: u64,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct Spent {
     /// How it divides, to the hundredth of a second for each process.
     pub(super) user: Duration,
     pub(super) system: Duration,
-    /// How often a thread was switched to.
+    /// How often a thread gave way to another, by its own will or not.
     pub(super) switches: u64,
 }
 
@@ -113,8 +113,9 @@ impl Process {
             let Some(number) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
                 continue;
             };
-            let Ok(text) = fs::read_to_string(entry.path().join("schedstat")) else { continue };
-            process.threads.extend(Thread::parse(&text).map(|thread| (number, thread)));
+            let read = |name| fs::read_to_string(entry.path().join(name));
+            let (Ok(times), Ok(status)) = (read("schedstat"), read("status")) else { continue };
+            process.threads.extend(Thread::parse(&times, &status).map(|thread| (number, thread)));
             children.extend(children_of_thread(&entry.path()));
         }
         if process.threads.values().all(|thread| thread.ran == 0) {
@@ -146,10 +147,11 @@ impl Process {
 }
 
 impl Thread {
-    /// `ran waited switches` (Linux, Documentation/scheduler/sched-stats.rst).
-    fn parse(text: &str) -> Option<Self> {
-        let mut fields = text.split_whitespace();
-        Some(Self { ran: fields.next()?.parse().ok()?, switches: fields.nth(1)?.parse().ok()? })
+    /// Of `ran waited timeslices` (Linux, Documentation/scheduler/sched-stats.rst), and two lines of the status (`proc_pid_status(5)`).
+    fn parse(times: &str, status: &str) -> Option<Self> {
+        let switches = status.lines().filter_map(|line| line.split_once("voluntary_ctxt_switches:"));
+        let switches = switches.map(|(_, count)| count.trim().parse::<u64>().ok()).sum::<Option<_>>()?;
+        Some(Self { ran: times.split_whitespace().next()?.parse().ok()?, switches })
     }
 }
 
@@ -227,8 +229,9 @@ mod tests {
         let stat = "77 (a (b) c d) S 1 77 77 0 -1 4194304 100 0 0 0 21 43 5 6 20 0 1 0 12345 1 2 3";
         assert_eq!(Process::parse(stat), Some(process(&[], [21, 43, 5, 6])));
         assert_eq!(Process::parse("77 (name"), None);
-        assert_eq!(Thread::parse("546809 66335 2\n"), Some(Thread { ran: 546_809, switches: 2 }));
-        assert_eq!(Thread::parse(""), None);
+        let status = "Name:\ta\nvoluntary_ctxt_switches:\t30\nnonvoluntary_ctxt_switches:\t4\n";
+        assert_eq!(Thread::parse("546809 66335 2\n", status), Some(Thread { ran: 546_809, switches: 34 }));
+        assert_eq!(Thread::parse("", status), None);
     }
 
     #[test]

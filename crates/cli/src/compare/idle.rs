@@ -40,22 +40,30 @@ async fn measure(server: &Server, scenario: &Scenario, manner: &Manner) -> Resul
 
 /// Connections that have all been answered once, and are idle until what is returned is dropped.
 async fn connect(server: &Server, scenario: &Scenario, manner: &Manner) -> Result<Load, String> {
-    let mut plan = plan(server, scenario, &Manner { duration: 2 * PATIENCE, ..*manner });
-    plan.pace = Pace::Answered { think: Duration::from_secs(3600) };
+    let mut plan = plan(server, scenario, &Manner { duration: HOUR, ..*manner });
+    plan.pace = Pace::Answered { think: HOUR };
     let load = Load::start(plan)?;
-    let deadline = clock() + PATIENCE;
     let wanted = scenario.connections as u64;
-    while load.progress.answered() < wanted {
-        if load.progress.is_over() || clock() > deadline {
-            let answered = load.progress.answered();
-            return Err(format!("{answered} of {wanted} connections were answered within {PATIENCE:?}"));
+    let (mut answered, mut since) = (0, clock());
+    loop {
+        match load.progress.answered() {
+            all if all >= wanted => return Ok(load),
+            more if more > answered => (answered, since) = (more, clock()),
+            _ if load.progress.is_over() || clock() > since + PATIENCE => {
+                return Err(format!(
+                    "{answered} of {wanted} connections were answered, and no other within {PATIENCE:?}"
+                ));
+            }
+            _ => sleep(MOMENT).await,
         }
-        sleep(MOMENT).await;
     }
-    Ok(load)
 }
 
 /// Enough for a page of memory, which is all or nothing, to count little.
 const MANY: usize = 250;
 
-const PATIENCE: Duration = Duration::from_secs(2);
+/// As good as for ever.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// For the next answer.
+const PATIENCE: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::param::clock_ticks_per_second;
-use switchboard::sleep;
+use switchboard::{sleep, timeout};
 
 use super::census::Census;
 use super::clock;
@@ -57,9 +57,9 @@ pub(super) async fn measure(
     let before = Sample::take(server, &load.progress);
     sleep(manner.duration).await;
     let after = Sample::take(server, &load.progress);
-    // A server that does not answer has us wait for what we still want of it, but for the timeout at most.
-    let patience = load.plan.timeout + manner.warm_up + manner.duration;
-    switchboard::timeout(patience, load.over()).await.ok();
+    load.progress.finish();
+    // Whoever is never answered comes to his timeout, which is to be told.
+    timeout(2 * load.plan.timeout, load.over()).await.ok();
     let plan = Arc::clone(&load.plan);
     let tally = load.end()?;
     if let Some(fate) = server.has_ended() {
@@ -168,7 +168,8 @@ pub(super) fn plan(server: &Server, scenario: &Scenario, manner: &Manner) -> Pla
         pace: Pace::Answered { think: Duration::ZERO },
         churn: false,
         connect_rate: None,
-        until: Until::Time(manner.duration),
+        // It is ended when enough was seen of it, which may be late.
+        until: Until::Time(manner.duration + PATIENCE),
         warm_up: manner.warm_up,
         timeout: manner.duration.max(LEAST_TIMEOUT),
         threads: 1,
@@ -181,7 +182,7 @@ pub(super) fn microseconds(time: Duration) -> f64 {
     time.as_nanos() as f64 / 1e3
 }
 
-/// For all connections to come about.
+/// For all connections to come about, and for us to look.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For an answer.

@@ -19,7 +19,7 @@ pub(super) fn notes(versions: &Versions, cores: &Cores, scenarios: &[Outcome], n
         notes.push("This is a debug build: it says nothing of speed.".to_owned());
     }
     let rows = || scenarios.iter().flat_map(|outcome| &outcome.rows);
-    let limited: Vec<_> = unique(rows().filter(|row| mostly(row, |turn| !turn.doubts.is_empty())));
+    let limited: Vec<_> = unique(rows().filter(|row| mostly(row, is_limited)));
     if !limited.is_empty() {
         notes.push(format!(
             "The generator had no time left against {}: there, messages/s and latencies say as much of it as of the server. CPU per message \
@@ -54,7 +54,7 @@ pub(super) fn doubts(scenarios: &[Outcome], noise: &[f64]) -> Vec<String> {
         ));
     }
     let turns = || scenarios.iter().flat_map(|outcome| &outcome.rows).flat_map(|row| &row.rounds);
-    let starved = turns().filter(|turn| turn.generator_waited.is_some_and(|waited| waited > STARVED)).count();
+    let starved = turns().filter(|turn| is_starved(turn)).count();
     if starved * 2 > turns().count() {
         doubts.push(
             "the generator was starved in most measurements: it could have run, and others did on its core"
@@ -66,6 +66,15 @@ pub(super) fn doubts(scenarios: &[Outcome], noise: &[f64]) -> Vec<String> {
 
 fn too_noisy(noise: &[f64]) -> bool {
     noise.iter().filter(|others| **others > noise::LIMIT).count() * 2 > noise.len()
+}
+
+/// Whether the generator had no time left, and nobody but itself had taken it.
+fn is_limited(turn: &Turn) -> bool {
+    !turn.doubts.is_empty() && !is_starved(turn)
+}
+
+fn is_starved(turn: &Turn) -> bool {
+    turn.generator_waited.is_some_and(|waited| waited > STARVED)
 }
 
 fn mostly(row: &Row, is: impl Fn(&Turn) -> bool) -> bool {
@@ -92,6 +101,18 @@ const STARVED: f64 = 0.1;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_generator_that_was_the_limit_by_itself_is_told_from_one_that_others_starved() {
+        let turn = |waited| Turn {
+            generator_waited: Some(waited),
+            doubts: vec!["it had no time left".to_owned()],
+            ..Turn::default()
+        };
+        assert!(is_limited(&turn(0.01)) && !is_starved(&turn(0.01)));
+        assert!(!is_limited(&turn(0.3)) && is_starved(&turn(0.3)));
+        assert!(!is_limited(&Turn::default()) && !is_starved(&Turn::default()));
+    }
 
     #[test]
     fn noise_in_most_rounds_is_a_doubt_and_in_some_a_note() {

@@ -111,7 +111,7 @@ pub(crate) struct Row {
     pub(crate) system: Option<f64>,
     /// For a message.
     pub(crate) system_calls: Figure,
-    /// How often one of the server's threads was switched to, for a message.
+    /// How often one of the server's threads gave way to another, by its own will or not, for a message.
     pub(crate) switches: Option<f64>,
     /// Processor time and messages a second as ratios to those of the best.
     pub(crate) cpu_ratio: Option<Ratio>,

@@ -82,7 +82,7 @@ fn drawn(values: &[f64], draw: &mut fastrand::Rng) -> Vec<f64> {
 /// Of fewer rounds the least and the most do not enclose the median in 95 % of cases, so no interval could (1 - 2 / 2^5 is less).
 pub(crate) const ENOUGH: usize = 6;
 
-const RESAMPLES: usize = 4_000;
+const RESAMPLES: usize = 10_000;
 const SEED: u64 = 0x5eed;
 
 #[cfg(test)]

@@ -69,11 +69,13 @@ impl Book {
     pub(super) fn end(&mut self, now: Instant) {
         let is_measured = self.phase == Phase::Measuring;
         self.phase = Phase::Ending;
+        // It may be enough sooner.
+        self.end = self.end.map(|end| end.min(now));
         if !is_measured {
             return;
         }
         let measured = now.saturating_duration_since(self.measure_from);
-        self.tally.window = self.end.map_or(measured, |end| measured.min(end - self.measure_from));
+        self.tally.window = self.end.map_or(measured, |end| end.saturating_duration_since(self.measure_from));
         let share = self.processor.and_then(|before| before.share(measured));
         self.tally.doubt.threads = share.into_iter().collect();
     }

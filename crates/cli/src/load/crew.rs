@@ -112,6 +112,11 @@ impl Progress {
         self.0.answered()
     }
 
+    /// Has them send nothing more, as if their time were over now; what is under way is waited for.
+    pub(crate) fn finish(&self) {
+        self.0.finish();
+    }
+
     /// As [`Crew::stop`].
     pub(crate) fn stop(&self) {
         self.0.end();

@@ -10,6 +10,7 @@ use switchboard::engine::Bell;
 pub(super) struct Gate {
     /// That have not come yet.
     awaited: AtomicUsize,
+    is_enough: AtomicBool,
     is_over: AtomicBool,
     /// Of all threads, at any time, for who looks on.
     answered: AtomicU64,
@@ -21,6 +22,7 @@ impl Gate {
     pub(super) fn new(threads: usize) -> Self {
         Self {
             awaited: AtomicUsize::new(threads),
+            is_enough: AtomicBool::new(false),
             is_over: AtomicBool::new(false),
             answered: AtomicU64::new(0),
             bells: Mutex::default(),
@@ -41,6 +43,16 @@ impl Gate {
 
     pub(super) fn is_open(&self) -> bool {
         self.awaited.load(Ordering::Acquire) == 0
+    }
+
+    /// Nothing more is to be sent; what is under way is waited for.
+    pub(super) fn finish(&self) {
+        self.is_enough.store(true, Ordering::Release);
+        self.ring();
+    }
+
+    pub(super) fn is_enough(&self) -> bool {
+        self.is_enough.load(Ordering::Acquire)
     }
 
     /// It is over for all of them.

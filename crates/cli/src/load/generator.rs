@@ -180,7 +180,7 @@ impl<'a> Generator<'a> {
 
     /// Whether nothing more is to be sent.
     fn is_done(&self, now: Instant) -> bool {
-        self.left == Some(0) || self.book.end.is_some_and(|end| now >= end)
+        self.left == Some(0) || self.gate.is_enough() || self.book.end.is_some_and(|end| now >= end)
     }
 
     /// Whether nothing is waited for any more: what is, for too long, is given up.
