@@ -41,6 +41,13 @@ impl Times {
         Duration::from_nanos(self.0.max())
     }
 
+    /// What somebody else recorded; `None` if it does not fit.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        let mut times = Self::default();
+        times.0.add(histogram).ok()?;
+        Some(times)
+    }
+
     /// As `HdrHistogram` has it.
     pub(crate) fn histogram(&self) -> &Histogram<u64> {
         &self.0
