@@ -98,8 +98,10 @@ async fn measure(load: &Measure, engine: &str, telling: &Telling) -> Result<Resu
         }
     };
     let Watched { tally, seconds, interrupted } = watched;
-    let mut doubts = doubts(&plan, &tally);
-    doubts.extend(sought.as_ref().and_then(seek::Sought::doubt));
+    let doubts = match &sought {
+        Some(sought) => Vec::from_iter(sought.doubt()),
+        None => doubts(&plan, &tally),
+    };
     let setup = Setup::new(&plan, engine);
     Ok(Ok(Report { setup, tally, seconds, doubts, loads: 1, sought, interrupted }))
 }

@@ -36,6 +36,11 @@ pub(crate) fn print(what: &str, answer: &[u8]) -> Result<(), Error> {
     }
 }
 
+/// Whether a little can be written there without waiting for a reader.
+pub(crate) fn has_room(to: &impl AsFd) -> bool {
+    ready(to.as_fd(), Interest::WRITE, Some(Duration::ZERO)).is_ok_and(|ready| !ready.is_empty())
+}
+
 /// stderr for the log, which waits for nobody: a line that finds no room is left out, and counted.
 #[derive(Debug, Default)]
 pub(crate) struct Log;

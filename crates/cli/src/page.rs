@@ -4,6 +4,7 @@
 //! says so to the browser (`Content-Security-Policy`), so that no name in a report could change that either. What is drawn
 //! takes its colours from `page/page.css`, for light, dark and paper; what colours tell, dashes, markers and labels tell too.
 
+mod file;
 mod markup;
 mod plot;
 mod table;
@@ -13,6 +14,7 @@ mod unit;
 
 use std::fmt;
 
+pub(crate) use file::File;
 pub(crate) use plot::{
     Bar, Bars, Course, Line, Panel, Percentiles, Plot, Series, Shape, Spread, Spreads, percents,
 };

@@ -6,6 +6,7 @@
     reason = "a test stands outside the runtime and has clocks and threads"
 )]
 
+mod client;
 mod server;
 
 use std::fs::{self, File};
@@ -13,8 +14,10 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 use std::{env, process, thread};
 
+use client::terminal::Terminal;
 use hdrhistogram::serialization::interval_log::{IntervalLogIterator, LogEntry};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -142,6 +145,39 @@ fn each_second_is_a_line_on_stderr_or_one_of_a_stream() {
     assert_eq!((&seconds[0]["phase"], &seconds[0]["open"]), (&"measuring".into(), &5.into()));
     assert_eq!(report["event"], "load");
     assert!(!ended.stderr.contains(" s: "), "{}", ended.stderr);
+}
+
+#[test]
+fn on_a_terminal_the_line_changes_and_is_taken_away() {
+    let server = Server::on("poll");
+    let arguments = ["load", &server.address.to_string(), "-d", "1200ms", "-c", "5", "--think", "5ms"];
+    let terminal = Terminal::new();
+    let program = terminal.start(switchboard(&arguments));
+    terminal.wait_for("1 s: ", 1);
+    terminal.wait_for("answered     ", 1);
+    let code = program.end();
+    assert!(matches!(code, Some(0 | 4)), "{code:?}");
+    let shown = terminal.shown();
+    let (progress, report) = shown.split_once(&server.address.to_string()).unwrap();
+    assert!(progress.ends_with("\u{1b}[2K"), "{progress:?}");
+    assert!(!report.contains("1 s: ") && terminal.is_as_found(), "{report}");
+}
+
+#[test]
+fn a_terminal_that_is_stopped_stops_nothing() {
+    let server = Server::on("poll");
+    let mut command =
+        switchboard(&["load", &server.address.to_string(), "-d", "10m", "-c", "5", "--think", "5ms"]);
+    let terminal = Terminal::unread();
+    rustix::termios::tcflow(terminal.program(), rustix::termios::Action::OOff).unwrap();
+    command.stdout(Stdio::piped()).stderr(Stdio::from(terminal.program().try_clone().unwrap()));
+    let client = Server::spawn(command, server.address);
+    // Some lines would have been shown by now.
+    thread::sleep(Duration::from_millis(2500));
+    client.signal(Signal::TERM);
+    let ended = client.end();
+    assert_eq!(ended.code, Some(143), "{}", ended.stderr);
+    assert!(ended.stdout.contains("\ninterrupted  by SIGTERM; "), "{}", ended.stdout);
 }
 
 #[test]

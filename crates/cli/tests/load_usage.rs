@@ -4,13 +4,15 @@
     reason = "a test stands outside the runtime and has clocks and threads"
 )]
 
+mod client;
 mod server;
 
 use std::env;
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
-use rustix::process::{Resource, getrlimit};
+use rustix::process::{Resource, Signal, getrlimit};
 use server::{Ended, Server, run_to_end, switchboard};
 
 #[test]
@@ -134,6 +136,27 @@ fn a_server_that_is_not_there_is_told_with_what_to_do() {
     let ended = load("nobody.invalid:80");
     assert!(ended.stderr.ends_with("; check its name, or give an IP address\n"), "{ended:?}");
     assert_eq!((ended.stderr.lines().count(), ended.code), (1, Some(1)), "{ended:?}");
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_given_up_in_time_or_by_ctrl_c() {
+    let (address, kept) = client::silent_port();
+    let said = format!(
+        "cannot connect to {address} within 300ms: no answer; is it up, and does no firewall drop this? --timeout gives \
+         it more time"
+    );
+    assert_refused(&load(&format!("{address} --timeout 300ms")), 1, &said);
+
+    let mut command = switchboard(&["load", &address.to_string(), "-v", "--timeout", "1h"]);
+    command.stdout(Stdio::piped());
+    let running = Server::spawn(command, address);
+    running.wait_for_log("engine ");
+    // From there on to the catching of signals is a moment.
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal(Signal::INT);
+    let ended = running.end();
+    assert_eq!((ended.stdout.as_str(), ended.code), ("", Some(130)), "{}", ended.stderr);
+    drop(kept);
 }
 
 #[test]

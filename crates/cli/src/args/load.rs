@@ -318,18 +318,21 @@ Examples:
   switchboard load 127.0.0.1:8000 --seek 'p99<5ms'    # the highest rate that keeps it
   switchboard load 127.0.0.1:8000 -R 100:5000 -d 60s --json-stream
   switchboard load 127.0.0.1:8000 --expect upper      # a server that answers in capitals
-  switchboard load 127.0.0.1:8000 --expect line       # one that ends its answer with the line it got
-  switchboard load 127.0.0.1:6379 --message 'PING\\r\\n' --expect none
+  switchboard load 127.0.0.1:8000 --expect line -s 32 # one that answers with the line at the end
+  switchboard load 127.0.0.1:9 --message 'one\\r\\n' --expect none
   switchboard load 127.0.0.1:8000 --churn --connect-rate 500
   switchboard load unix:/tmp/echo.sock -n 100k
   switchboard load 127.0.0.1:8000 --json >a.json; switchboard load --merge a.json b.json
 
-The report tells the time to connect, to the first byte of an answer, and to its last: an exchange. What was given up is
-in there, with the time after which it was. In an open loop (--rate) an exchange counts from when it was to begin; uncorrected
-is from when it did. Slip is how late messages were sent by the generator's own fault, lag how long it looked away.
+The report tells the time to connect, to the first byte of an answer, and to its last: an exchange. What was given up is in \
+there, with the time after which it was. In an open loop (--rate) an exchange counts from when it was to begin; uncorrected is from \
+when it did. Slip is how late messages were sent by the generator's own fault, lag how long it looked away.
 
-A limit is FIGURE OP VALUE: p50 to p99.999, mean or max of an exchange, with a time; rate, answers a second; errors, or one of
+A limit is FIGURE OP VALUE: p50 to p99.999, mean or max of an exchange, with a time; rate, answers a second; errors, or one of \
 refused, reset, timeout, mismatch, short, exhausted and other, with a number or a share in percent; < <= > or >=.
+
+--seek doubles the rate until the limit is missed, and closes in on it. A limit that is kept although the generator was late is \
+kept; one that is missed then proves nothing of the server, and is told as the generator's.
 
 Exit codes, the first that applies:
   128+n  ended by signal n, 130 by Ctrl-C; what was measured until then is told

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use super::plan::Plan;
+use super::shown;
 use super::tally::Tally;
 
 /// Why the figures cannot be trusted, each reason part of a sentence; none if they can.
@@ -39,7 +40,9 @@ pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
         let (slip, latency) = (doubt.slip.percentile(99.0), exchange.percentile(99.0));
         if slip.as_secs_f64() > latency.as_secs_f64() * SHARE {
             doubts.push(format!(
-                "messages were sent late: the 99th percentile of that is {slip:?}, more than a tenth of that of the latency, {latency:?}"
+                "messages were sent late: the 99th percentile of that is {}, more than a tenth of that of the latency, {}",
+                shown::time(slip),
+                shown::time(latency)
             ));
         }
     }

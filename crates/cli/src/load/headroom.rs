@@ -131,7 +131,7 @@ const AT_MOST: f64 = 20_000.0;
 const SHARE: f64 = 0.8;
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::message::{Expect, Message};
     use super::*;
     use crate::choice::Choice;
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(warn_of_churn(&Plan { churn: false, ..plan }, &ports, false), None);
     }
 
-    fn plan(connections: usize) -> Plan {
+    pub(in super::super) fn plan(connections: usize) -> Plan {
         Plan {
             target: "127.0.0.1:8000".to_owned(),
             address: Address::from(std::net::SocketAddr::from(([127, 0, 0, 1], 8000))),

@@ -31,20 +31,24 @@ impl Progress {
             return Self::Lines;
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("it is a template"));
-        bar.set_message("connecting");
+        bar.set_style(ProgressStyle::with_template("{spinner} {wide_msg}").expect("it is a template"));
         Self::Bar(bar)
     }
 
     /// What a second came to.
     pub(super) fn show(&self, interval: &Interval) {
         match self {
+            // What comes after the last second is in the report.
+            Self::Bar(_) | Self::Lines if interval.phase == Phase::Ending => {}
+            // A terminal may be stopped, by Ctrl-S for one.
+            Self::Bar(_) if !outlet::has_room(&io::stderr()) => {}
             Self::Bar(bar) => {
+                if bar.is_finished() {
+                    bar.reset();
+                }
                 bar.set_message(line(interval));
                 bar.tick();
             }
-            // What comes after the last second is in the report.
-            Self::Lines if interval.phase == Phase::Ending => {}
             Self::Lines => log(&line(interval)),
             Self::Stream => print(
                 &json!({
@@ -66,8 +70,7 @@ impl Progress {
     /// What a step of --seek came to.
     pub(super) fn tell(&self, step: &Step) {
         match self {
-            Self::Bar(bar) => bar.suspend(|| log(&step.to_string())),
-            Self::Lines => log(&step.to_string()),
+            Self::Bar(_) | Self::Lines => log(&step.to_string()),
             Self::Stream => {
                 let mut told = of_step(step);
                 told["event"] = "step".into();
@@ -78,9 +81,10 @@ impl Progress {
 
     /// Takes away what was only for the moment.
     pub(super) fn clear(&self) {
-        if let Self::Bar(bar) = self {
+        if let Self::Bar(bar) = self
+            && outlet::has_room(&io::stderr())
+        {
             bar.finish_and_clear();
-            bar.reset();
         }
     }
 }
@@ -92,12 +96,15 @@ fn line(interval: &Interval) -> String {
         Phase::Measuring => String::new(),
         other => format!(" ({})", name(other)),
     };
+    let times = if exchange.is_empty() {
+        String::new()
+    } else {
+        let (half, most) = (exchange.percentile(50.0), exchange.percentile(99.0));
+        format!(", p50 {}, p99 {}, max {}", time(half), time(most), time(exchange.max()))
+    };
     format!(
-        "{number} s{phase}: {} a second, p50 {}, p99 {}, max {}; {open} open, {failed} failed",
-        rate(answered_rate(interval)),
-        time(exchange.percentile(50.0)),
-        time(exchange.percentile(99.0)),
-        time(exchange.max()),
+        "{number} s{phase}: {} a second{times}; {open} open, {failed} failed",
+        rate(answered_rate(interval))
     )
 }
 
@@ -146,6 +153,6 @@ mod tests {
         assert_eq!(line(&interval), said);
         interval.phase = Phase::WarmUp;
         assert!(line(&interval).starts_with("3 s (warm-up): 1200 a second"));
-        assert!(line(&Interval::default()).starts_with("0 s (connecting): 0.00 a second, p50 0 ns"));
+        assert_eq!(line(&Interval::default()), "0 s (connecting): 0 a second; 0 open, 0 failed");
     }
 }

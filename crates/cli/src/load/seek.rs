@@ -1,8 +1,8 @@
 //! `--seek`: the highest rate at which a limit is kept, in an open loop, step by step.
 //!
 //! The rate is doubled until the limit is missed, or halved until it is kept; then the bounds close in on each other.
-//! A rate at which the server does not keep up is too high, whatever the limit says. And where the generator was the limit, nothing is
-//! known of the server but that it can do more: this is told as such.
+//! A rate at which the server does not keep up is too high, whatever the limit says. Where a limit is kept in spite of a generator that
+//! was late itself, it is kept all the more; but where it is missed and the generator was the limit, nothing is known of the server.
 
 use std::fmt;
 
@@ -65,13 +65,9 @@ impl Sought {
     /// That it was the generator that could not do more: the server's best is not known.
     pub(super) fn doubt(&self) -> Option<String> {
         let last = self.steps.iter().rev().find(|step| step.outcome == Outcome::Untrustworthy)?;
-        (self.end == End::Generator && self.best.is_some()).then(|| {
-            format!(
-                "the generator was the limit, not the server: at {} a second {}",
-                shown::rate(last.rate),
-                last.doubts.join("; ")
-            )
-        })
+        let (rate, doubts) = (shown::rate(last.rate), last.doubts.join("; "));
+        (self.end == End::Generator)
+            .then(|| format!("the generator was the limit, not the server: at {rate} a second {doubts}"))
     }
 }
 
@@ -136,14 +132,12 @@ fn first_rate(plan: &Plan) -> f64 {
 
 fn judge(plan: &Plan, limit: &Limit, rate: f64, tally: &Tally) -> Step {
     let doubts = doubts(plan, tally);
-    let outcome = if !doubts.is_empty() {
-        Outcome::Untrustworthy
-    } else if !limit.holds(tally) {
-        Outcome::Missed
-    } else if is_behind(plan, rate, tally) {
-        Outcome::Behind
-    } else {
-        Outcome::Kept
+    let outcome = match (limit.holds(tally), is_behind(plan, rate, tally)) {
+        // What the generator adds only makes it harder to keep.
+        (true, false) => Outcome::Kept,
+        _ if !doubts.is_empty() => Outcome::Untrustworthy,
+        (false, _) => Outcome::Missed,
+        (true, true) => Outcome::Behind,
     };
     Step { rate, answered: tally.rate(), was: limit.shown(tally), outcome, doubts }
 }
@@ -254,6 +248,10 @@ const SHARE: f64 = 0.95;
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use super::super::headroom::tests::plan;
+    use super::super::tally::Share;
     use super::*;
 
     #[test]
@@ -269,6 +267,24 @@ mod tests {
             let found = search.kept.unwrap();
             assert!(found <= wanted && wanted < found * PRECISION, "{wanted}: {found}");
         }
+    }
+
+    #[test]
+    fn a_generator_that_is_late_takes_nothing_from_what_is_kept_and_proves_nothing_missed() {
+        let plan = Plan { until: Until::Time(Duration::from_secs(1)), ..plan(1) };
+        let limit = "p50<5ms".parse().unwrap();
+        let judged = |answered, time, ran| {
+            let mut tally = Tally { window: Duration::from_secs(1), answered, ..Tally::default() };
+            tally.exchange.record(Duration::from_millis(time));
+            tally.doubt.threads = vec![Share { ran, waited: 0.0 }];
+            judge(&plan, &limit, 1000.0, &tally).outcome
+        };
+        assert_eq!(judged(1000, 1, 0.5), Outcome::Kept);
+        assert_eq!(judged(1000, 1, 1.0), Outcome::Kept);
+        assert_eq!(judged(1000, 9, 0.5), Outcome::Missed);
+        assert_eq!(judged(1000, 9, 1.0), Outcome::Untrustworthy);
+        assert_eq!(judged(900, 1, 0.5), Outcome::Behind);
+        assert_eq!(judged(900, 1, 1.0), Outcome::Untrustworthy);
     }
 
     #[test]

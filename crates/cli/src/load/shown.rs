@@ -30,7 +30,7 @@ pub(crate) fn bytes(bytes: f64) -> String {
 
 /// How many a second.
 pub(crate) fn rate(rate: f64) -> String {
-    if rate < 100.0 { digits(rate) } else { format!("{rate:.0}") }
+    if rate > 0.0 && rate < 100.0 { digits(rate) } else { format!("{rate:.0}") }
 }
 
 /// A share of one, in percent.
@@ -69,6 +69,7 @@ mod tests {
         {
             assert_eq!(bytes(number), shown);
         }
+        assert_eq!(rate(0.0), "0");
         assert_eq!((rate(0.5).as_str(), rate(12345.6).as_str()), ("0.50", "12346"));
         assert_eq!(percent(0.42), "42 %");
     }

@@ -54,12 +54,6 @@ impl Times {
     }
 }
 
-impl From<Histogram<u64>> for Times {
-    fn from(histogram: Histogram<u64>) -> Self {
-        Self(histogram)
-    }
-}
-
 impl Default for Times {
     fn default() -> Self {
         Self(Histogram::new_with_bounds(1, LONGEST, DIGITS).expect("these bounds are in order"))

@@ -172,6 +172,7 @@ fn bars(names: &[&str], values: &[f64]) -> Plot {
         name: (*name).to_owned(),
         parts: vec![*value, *value / 2.0],
         interval: Some((*value, *value * 2.0)),
+        note: "1.00×".to_owned(),
         is_marked: *value == values[0],
     };
     let bars = names.iter().zip(values).map(bar).collect();

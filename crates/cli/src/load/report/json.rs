@@ -128,7 +128,11 @@ fn of_times(times: &Times) -> Value {
 
 /// What most want to know of it.
 pub(crate) fn of_summary(times: &Times) -> Map<String, Value> {
-    let nanoseconds = |time: Duration| Value::from(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    // Of nothing there is no percentile, least of all zero.
+    let nanoseconds = |time: Duration| match u64::try_from(time.as_nanos()) {
+        Ok(nanoseconds) if !times.is_empty() => nanoseconds.into(),
+        _ => Value::Null,
+    };
     let mut all = Map::new();
     all.insert("unit".to_owned(), "ns".into());
     all.insert("count".to_owned(), times.count().into());
@@ -162,6 +166,7 @@ pub(super) mod tests {
         let mut it = some();
         it.tally.failures.count(Failure::Short, 3);
         let told = report(&it, &["p50>1us".parse().unwrap()]);
+        assert_eq!((&told["connect"]["count"], &told["connect"]["p50"]), (&0.into(), &Value::Null));
         assert_eq!((&told["answered"], &told["rate"]), (&1000.into(), &500.0.into()));
         assert_eq!((&told["exchange"]["p50"], &told["exchange"]["count"]), (&500_223.into(), &1000.into()));
         assert_eq!((&told["failures"]["total"], &told["failures"]["short"]), (&3.into(), &3.into()));

@@ -28,6 +28,8 @@ pub(crate) struct Bar {
     pub(crate) parts: Vec<f64>,
     /// Where the end of the bar lies, with 95 % confidence.
     pub(crate) interval: Option<(f64, f64)>,
+    /// What is said beside the number; empty if nothing is.
+    pub(crate) note: String,
     /// Whether to look at it first.
     pub(crate) is_marked: bool,
 }
@@ -63,15 +65,33 @@ impl Bars {
         let said: Vec<String> = self.bars.iter().map(|bar| bar.value(self.unit)).collect();
         let entries = self.entries();
         let frame = Frame::new(width, &names, &said, key::rows(&entries, width));
+        let most = self.most();
         let highs = self.bars.iter().filter_map(|bar| bar.interval.map(|(_, high)| high));
-        let ends = highs.chain(self.bars.iter().filter_map(Bar::length));
+        let ends = highs.chain(self.bars.iter().filter_map(Bar::length)).map(|end| end.min(most));
         let scale = Scale::linear(ends, (frame.left, frame.right));
-        let mut canvas = frame.canvas(&entries, &scale, self.unit, &self.axis);
+        let is_cut = |bar: &Bar| bar.length().is_some_and(|length| length > most);
+        let cut = if self.bars.iter().any(is_cut) { "; bars with a gap are longer than shown" } else { "" };
+        let mut canvas = frame.canvas(&entries, &scale, self.unit, &format!("{}{cut}", self.axis));
         for (index, bar) in self.bars.iter().enumerate() {
             let end = self.draw_bar(&mut canvas, bar, &scale, frame.middle(index));
+            if is_cut(bar) {
+                draw_gap(&mut canvas, (frame.right - 28.0, frame.middle(index)));
+            }
             frame.write(&mut canvas, index, (names[index], &said[index]), end, bar.is_marked);
         }
         canvas
+    }
+
+    /// How far the axis goes: one that is many times as long as most others would leave nothing to see of them.
+    fn most(&self) -> f64 {
+        let mut lengths: Vec<f64> = self.bars.iter().filter_map(Bar::length).collect();
+        lengths.sort_by(f64::total_cmp);
+        let Some(&usual) = lengths.get(lengths.len() * 3 / 4) else { return f64::INFINITY };
+        let usual = lengths.iter().rev().copied().find(|length| *length <= usual * FAR);
+        match (usual, lengths.last()) {
+            (Some(usual), Some(&longest)) if longest > usual * FAR && usual > 0.0 => usual * 1.4,
+            _ => f64::INFINITY,
+        }
     }
 
     /// Says where it ends.
@@ -123,7 +143,8 @@ impl Bar {
     }
 
     fn value(&self, unit: Unit) -> String {
-        self.length().map_or_else(|| "not measured".to_owned(), |length| unit.say(length))
+        let said = self.length().map_or_else(|| "not measured".to_owned(), |length| unit.say(length));
+        if self.note.is_empty() { said } else { format!("{said} · {}", self.note) }
     }
 
     fn say(&self, unit: Unit) -> String {
@@ -184,6 +205,14 @@ impl Spreads {
             all.map(|(mark, value)| format!("{mark} {}", self.unit.say(*value))).collect();
         said.join(", ")
     }
+}
+
+/// Shows that a bar is longer than there is room for.
+fn draw_gap(canvas: &mut Canvas, (x, y): Point) {
+    canvas.layer("halo", "", |pen| {
+        let (above, below) = (y - BAR / 2.0 - 1.0, y + BAR / 2.0 + 1.0);
+        pen.polygon(&[(x + 4.0, above), (x + 10.0, above), (x + 4.0, below), (x - 2.0, below)]);
+    });
 }
 
 /// Where the rows are.
@@ -283,6 +312,9 @@ const CAP: f64 = 5.0;
 const GAP: f64 = 10.0;
 /// Half of the number at the beginning of an axis has to fit.
 const MARGIN: f64 = 16.0;
+
+/// How many times as long as others a bar is that does not set the scale.
+const FAR: f64 = 3.0;
 
 /// How many parts of a bar look different.
 const PARTS: usize = 3;
