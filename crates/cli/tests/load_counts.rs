@@ -1,6 +1,10 @@
 //! That `switchboard load` counts right: what it says it sent has come to the server, and what it says of the answers is so.
 //!
 //! None of it depends on how fast the machine is; what does is in `measures`.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside the runtime and has clocks and threads"
+)]
 
 mod measured;
 

@@ -76,8 +76,7 @@ impl Book {
         }
         let measured = now.saturating_duration_since(self.measure_from);
         self.tally.window = self.end.map_or(measured, |end| end.saturating_duration_since(self.measure_from));
-        let share = self.processor.and_then(|before| before.share(measured));
-        self.tally.doubt.threads = share.into_iter().collect();
+        self.note_share(measured);
     }
 
     /// It is over.
@@ -85,9 +84,15 @@ impl Book {
         // Without a moment that was set for the end, it ended with the last answer.
         if let (None, Some(last)) = (self.end, self.last_answer) {
             self.tally.window = self.tally.window.max(last.saturating_duration_since(self.measure_from));
+            self.note_share(now.saturating_duration_since(self.measure_from));
         }
         self.publish(now, 0);
         self.tally
+    }
+
+    fn note_share(&mut self, measured: Duration) {
+        let share = self.processor.and_then(|before| before.share(measured));
+        self.tally.doubt.threads = share.into_iter().collect();
     }
 
     /// Whether an exchange that was due then is counted.

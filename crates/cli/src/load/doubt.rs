@@ -2,6 +2,8 @@
 //!
 //! The rules, and the shares they state, are in `docs/measuring.md`.
 
+use std::time::Duration;
+
 use super::plan::Plan;
 use super::shown;
 use super::tally::Tally;
@@ -10,7 +12,8 @@ use super::tally::Tally;
 pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
     let mut doubts = Vec::new();
     let Tally { doubt, exchange, .. } = tally;
-    for (index, share) in doubt.threads.iter().enumerate() {
+    let is_told = tally.window >= SHORTEST;
+    for (index, share) in doubt.threads.iter().filter(|_| is_told).enumerate() {
         let waited = share.waited;
         if share.ran + waited < SATURATED && waited <= STARVED {
             continue;
@@ -45,6 +48,9 @@ pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
     }
     doubts
 }
+
+/// In less than that, what the system tells of a thread's time tells nothing: it may be as old as a tick, 10 ms (sched-stats.rst).
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Of the time: whoever could have run for so long had nothing to spare.
 const SATURATED: f64 = 0.95;

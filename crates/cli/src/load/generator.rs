@@ -50,6 +50,8 @@ pub(super) struct Generator<'a> {
     /// Since when there have not been too many.
     room_since: Instant,
     schedule: Option<Schedule>,
+    /// When it was last looked for what is due, after somebody had been free for it.
+    absent_until: Instant,
     /// How many messages are still to be sent, of this thread's share, where they are counted.
     left: Option<u64>,
     next_sweep: Instant,
@@ -107,6 +109,7 @@ impl<'a> Generator<'a> {
             next_connect: now,
             room_since: now,
             schedule: None,
+            absent_until: now,
             left: None,
             next_sweep: now + plan.timeout,
             book: Book::new(now, tell),
@@ -130,11 +133,6 @@ impl<'a> Generator<'a> {
             self.book.tick(now, || open(&self.connections));
             match self.book.phase {
                 Phase::Connecting if self.gate.is_open() => self.begin(now),
-                Phase::Connecting if !is_ready && self.has_tried_all() => {
-                    is_ready = true;
-                    self.gate.arrive();
-                    continue;
-                }
                 Phase::WarmUp if now >= self.book.measure_from => self.book.measure(),
                 Phase::Measuring if self.is_done(now) => self.book.end(now),
                 _ => {}
@@ -143,6 +141,12 @@ impl<'a> Generator<'a> {
                 return Ok(self.close(now));
             }
             self.connect_due(now);
+            // Some connections come about at once, and nothing would wake us for these.
+            if !is_ready && self.has_tried_all() {
+                is_ready = true;
+                self.gate.arrive();
+                continue;
+            }
             self.send_due(now);
             self.give_up_due(now);
             let until = self.next_due(now);
@@ -236,7 +240,7 @@ impl<'a> Generator<'a> {
                 Purpose::Receive => self.receive(index, outcome, now),
                 Purpose::Send => self.resume(index, outcome, now),
                 Purpose::Connect => {
-                    self.connected(index, outcome.map(drop).map_err(|failed| failed.error), now)
+                    self.connected(index, outcome.map(drop).map_err(|failed| failed.error), now);
                 }
             }
         }

@@ -19,6 +19,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use hdrhistogram::Histogram;
 use hdrhistogram::serialization::Deserializer;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A load under way.
@@ -49,6 +50,10 @@ impl Load {
         let stdout = read_all(child.stdout.take().expect("it is piped"));
         let stderr = read_all(child.stderr.take().expect("it is piped"));
         Self { child, stdout, stderr }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("the load is under way");
     }
 
     /// Waits for its end.

@@ -39,6 +39,10 @@ impl Delaying {
         Self { address, book }
     }
 
+    pub(crate) fn answered(&self) -> usize {
+        self.book.lock().unwrap().len()
+    }
+
     /// All delays so far, the shortest first, and none of them from then on.
     pub(crate) fn take(&self) -> Vec<Duration> {
         let mut delays = std::mem::take(&mut *self.book.lock().unwrap());

@@ -3,6 +3,10 @@
 //! On a machine that does something else meanwhile these say nothing, so they run alone, one at a time, on the release build: that is
 //! `.ci/measures`. Elsewhere each says that it is skipped; `SWITCHBOARD_REQUIRE=measures` has them run. The generator is the judge of
 //! whether it was disturbed, as it is for its users: what it does not trust itself is measured again, and what it does trust has to be right.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test stands outside the runtime and has clocks and threads"
+)]
 
 #[path = "../measured/mod.rs"]
 mod measured;

@@ -63,9 +63,20 @@ impl Generator<'_> {
                 schedule.advance();
             }
             let sent = self.engine.clock();
-            self.book.slipped(sent.saturating_duration_since(self.possible_since(due, slot)));
+            let slip = self.slip(due, slot, sent);
+            self.book.slipped(slip);
             self.send(slot.index, due, sent);
         }
+    }
+
+    /// How late it is by our own fault. When nobody was here to send what could be sent, all that became due meanwhile is late by
+    /// that, even what has to wait for somebody to be free now: it would not have had to.
+    fn slip(&mut self, due: Instant, slot: Slot, sent: Instant) -> Duration {
+        let possible = self.possible_since(due, slot);
+        if possible == due {
+            self.absent_until = sent;
+        }
+        sent.saturating_duration_since(possible).max(self.absent_until.saturating_duration_since(due))
     }
 
     fn is_stale(&self, slot: Slot) -> bool {
