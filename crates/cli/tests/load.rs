@@ -87,8 +87,9 @@ fn an_open_loop_keeps_its_rate(engine: &str) {
     let server = Server::on("poll");
     let told =
         load_json(&server, &["--engine", engine, "-R", "500", "-d", "1s", "--warm-up", "200ms", "-c", "10"]);
-    let all = count(&told["answered"]) + count(&told["unsent"]);
-    assert!((475..=525).contains(&all), "{told}");
+    // With those that were answered when it was over, and those that never began.
+    let all = count(&told["exchange"]["count"]);
+    assert!((495..=505).contains(&all), "{told}");
     assert_eq!((&told["load"]["loop"], &told["load"]["pace"]["to"]), (&"open".into(), &500.0.into()));
     assert!(count(&told["generator"]["slip"]["count"]) > 0, "{told}");
     assert!(count(&told["uncorrected"]["p50"]) <= count(&told["exchange"]["max"]), "{told}");
@@ -234,9 +235,10 @@ fn a_page_shows_the_figures_of_the_report() {
     let told = load_json(&server, &["-n", "300", "-c", "3", "--html", &file]);
     let page = fs::read_to_string(&file).unwrap();
     assert!(page.starts_with("<!DOCTYPE html>") && page.trim_end().ends_with("</html>"), "{page}");
-    let p99 = count(&told["exchange"]["p99"]) as f64 / 1e9;
-    assert!(page.contains(&format!("<data value=\"{}\">", told["rate"])), "{page}");
-    assert!(page.contains(&format!("<data value=\"{p99}\">")), "{p99}: {page}");
+    for name in ["p50", "p99", "max"] {
+        let seconds = count(&told["exchange"][name]) as f64 / 1e9;
+        assert!(page.contains(&format!("<data value=\"{seconds}\">")), "{name} {seconds}: {page}");
+    }
     assert!(page.contains(&server.address.to_string()) && page.contains("<svg"));
     assert_eq!(told["trustworthy"] == false, page.contains("Not trustworthy"));
 
@@ -278,7 +280,7 @@ fn the_highest_rate_that_keeps_a_limit_is_found() {
     if ended.code != Some(4) {
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let rate = seek["rate"].as_f64().unwrap();
-        assert!((80.0..=240.0).contains(&rate), "{seek:#}");
+        assert!((40.0..=240.0).contains(&rate), "{seek:#}");
         assert_eq!(seek["end"], "server");
         assert!(
             steps.iter().any(|step| step["outcome"] == "missed" || step["outcome"] == "behind"),
@@ -373,7 +375,9 @@ fn what_a_peer_does_wrong_is_a_class() {
     for (address, class) in
         [(half, "short"), (wrong, "mismatch"), (reset, "reset"), (early, "short"), (silent, "timeout")]
     {
-        let ended = load(&[&address.to_string(), "-c", "2", "-d", "400ms", "--timeout", "100ms", "--json"]);
+        // Whoever is only slow is not taken for one who is silent.
+        let timeout = if class == "timeout" { "100ms" } else { "10s" };
+        let ended = load(&[&address.to_string(), "-c", "2", "-d", "400ms", "--timeout", timeout, "--json"]);
         let told: Value = serde_json::from_str(&ended.stdout).unwrap();
         let of_class = count(&told["failures"][class]);
         assert!(
