@@ -18,7 +18,6 @@ use server::{Ended, Server, run_to_end, switchboard};
 #[test]
 fn wrong_use_is_one_line_and_exit_code_2() {
     let duration = "give a number with a unit (ms, s, m or h), such as 10s, 250ms or 1.5s";
-    let rate = "give how many a second, such as 1000, 10k or 0.5";
     let help = "see `switchboard load --help`";
     for (arguments, said) in [
         ("-c 0", "--connections 0: nobody would send anything; give 1 or more".to_owned()),
@@ -27,22 +26,33 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         ("-d 0s", "--duration 0s: nothing can be done in no time; give more".into()),
         ("-d 0", format!("--duration 0: a duration without a unit; {duration}")),
         ("-n 0", "--messages 0: nothing would be sent; give 1 or more".into()),
-        ("-d 1s -n 1", format!("the argument '--duration <TIME>' cannot be used with '--messages <N>'; {help}")),
+        (
+            "-d 1s -n 1",
+            format!("the argument '--duration <TIME>' cannot be used with '--messages <N>'; {help}"),
+        ),
         ("-s 0", "--size 0: nothing would be sent; give 1 or more".into()),
         ("-s -1", "--size -1: not a size; give a number of bytes, such as 512, 64KiB or 1MB".into()),
         ("-s 65MiB", "--size 65MiB: too long a message; give at most 64MiB".into()),
         ("-s 65508 --udp", "--size 65508: no datagram is as long; give at most 65507".into()),
         ("-s 2 --expect line", "--size 2: a line is a byte and its end; give 3 or more".into()),
-        ("-s 1 --message x", format!("the argument '--size <SIZE>' cannot be used with '--message <TEXT>'; {help}")),
+        (
+            "-s 1 --message x",
+            format!("the argument '--size <SIZE>' cannot be used with '--message <TEXT>'; {help}"),
+        ),
         ("--message=", "--message \"\": nothing would be sent; give at least a byte".into()),
-        ("--message a\\q", "--message a\\q: no such escape: \\q; give one of \\n \\r \\t \\0 \\xHH \\\\".into()),
+        (
+            "--message a\\q",
+            "--message a\\q: no such escape: \\q; give one of \\n \\r \\t \\0 \\xHH \\\\".into(),
+        ),
         (
             "--message a\\nb --expect line",
-            "--message a\\nb: several lines, and an answer is one; give a line, or another with --expect".into(),
+            "--message a\\nb: several lines, and an answer is one; give a line, or another with --expect"
+                .into(),
         ),
         (
             "--message-file /nowhere",
-            "--message-file /nowhere: cannot be read: no such file or directory; give the file of a message".into(),
+            "--message-file /nowhere: cannot be read: no such file or directory; give the file of a message"
+                .into(),
         ),
         ("--expect tea", "--expect tea: no such answer; give echo, upper, line or none".into()),
         ("--expect line --udp", "--expect line: datagrams are no lines; give echo, upper or none".into()),
@@ -51,6 +61,17 @@ fn wrong_use_is_one_line_and_exit_code_2() {
             "--in-flight 2 --churn",
             "--in-flight: with --churn a connection has one message; leave one of them out".into(),
         ),
+    ] {
+        assert_refused(&load(&format!("127.0.0.1:9 {arguments}")), 2, &said);
+    }
+}
+
+#[test]
+fn wrong_paces_and_limits_are_one_line_and_exit_code_2() {
+    let duration = "give a number with a unit (ms, s, m or h), such as 10s, 250ms or 1.5s";
+    let rate = "give how many a second, such as 1000, 10k or 0.5";
+    let help = "see `switchboard load --help`";
+    for (arguments, said) in [
         ("-R 0", format!("--rate 0: that would be never; {rate}")),
         ("-R x", format!("--rate x: not a rate; {rate}")),
         ("-R 100:", format!("--rate 100:: not a rate; {rate}")),
