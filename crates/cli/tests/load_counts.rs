@@ -90,7 +90,11 @@ fn answers_out_of_step_are_no_answers() {
                 let mut answer = bytes[..count].to_vec();
                 if (heard..heard + count).contains(&1000) {
                     let at = 1000 - heard;
-                    if lost { drop(answer.remove(at)) } else { answer.insert(at, answer[at]) }
+                    if lost {
+                        answer.remove(at);
+                    } else {
+                        answer.insert(at, answer[at]);
+                    }
                 }
                 heard += count;
                 if std::io::Write::write_all(&mut stream, &answer).is_err() {
