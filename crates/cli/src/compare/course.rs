@@ -196,6 +196,14 @@ impl<'a> Course<'a> {
                 Ok(server) => measure(server, &self.options.scenarios[scenario], &self.manner()).await,
                 Err(why) => Err(why.clone()),
             };
+            if let Ok((turn, _)) = &measured {
+                let Turn { messages, cpu, .. } = turn;
+                tracing::info!(
+                    "round {}: {}: {messages} messages, CPU {cpu:?} µs each",
+                    round + 1,
+                    contestant.name
+                );
+            }
             if let Err(why) = &measured {
                 self.progress.tell(&format!("round {}: {} {why}", round + 1, contestant.name));
                 // The next scenario is not to suffer from it.
