@@ -11,8 +11,6 @@
 #![forbid(unsafe_code)]
 
 mod bare;
-#[path = "../../floor/src/main.rs"]
-mod floor;
 mod load;
 mod ours;
 mod with_tokio;
@@ -63,7 +61,7 @@ fn main() -> ExitCode {
 
 fn serve(name: &str, scenario: Scenario) -> Result<(), String> {
     let served = match (name, scenario) {
-        ("floor", Scenario::Echo) => floor::main(),
+        ("floor", Scenario::Echo) => listen::bind(0).and_then(floor::serve),
         ("floor", Scenario::Greet) => bare::greet(),
         ("tokio", scenario) => with_tokio::serve(scenario),
         ("switchboard", scenario) => ours::serve(scenario),

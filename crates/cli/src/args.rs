@@ -5,7 +5,10 @@
 
 mod compare;
 mod connect;
+mod doctor;
 mod faults;
+mod load;
+mod man;
 mod serve;
 mod simulate;
 
@@ -15,12 +18,19 @@ use std::time::Duration;
 
 use self::compare::LowCompare;
 use self::connect::LowConnect;
+use self::doctor::LowDoctor;
+use self::load::LowLoad;
+use self::man::{LowCompletions, LowMan};
 use self::serve::LowServe;
 use self::simulate::LowSimulate;
 use crate::choice::shown;
+use crate::completions::Shell;
 use crate::error::{Error, reason};
 use crate::quantity::duration;
-use crate::{compare as comparison, connect as client, serve as server, simulate as network};
+use crate::{
+    compare as comparison, connect as client, doctor as examination, load as generator, man as manual,
+    serve as server, simulate as network,
+};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser, Subcommand};
 
@@ -41,6 +51,13 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To put a load on a server, or to add up what that came to.
+    Load {
+        /// How.
+        options: generator::Options,
+        /// As of `Serve`.
+        verbosity: u8,
+    },
     /// To simulate.
     Simulate {
         /// How.
@@ -55,6 +72,21 @@ pub(crate) enum Command {
         /// As of `Serve`.
         verbosity: u8,
     },
+    /// To look at this system.
+    Doctor {
+        /// How to tell it.
+        options: examination::Options,
+    },
+    /// To write man pages.
+    Man {
+        /// Which, and where to.
+        what: manual::What,
+    },
+    /// To write what lets a shell complete commands.
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
     /// Nothing more: it was a question, such as `--help`, and has been answered.
     Answered(ExitCode),
 }
@@ -64,10 +96,19 @@ pub(crate) fn read() -> Result<Command, Error> {
     match Low::try_parse() {
         Ok(Low { command: LowCommand::Serve(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Connect(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Load(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Simulate(low) }) => low.understand(),
         Ok(Low { command: LowCommand::Compare(low) }) => low.understand(),
+        Ok(Low { command: LowCommand::Doctor(low) }) => Ok(low.understand()),
+        Ok(Low { command: LowCommand::Man(low) }) => Ok(low.understand()),
+        Ok(Low { command: LowCommand::Completions(low) }) => low.understand(),
         Err(error) => answer(&error),
     }
+}
+
+/// All that may be typed, for those who tell of it.
+pub(crate) fn definition() -> clap::Command {
+    Low::command()
 }
 
 /// Serves and connects on non-blocking sockets: any number of clients, hardly any threads.
@@ -82,8 +123,12 @@ struct Low {
 enum LowCommand {
     Serve(Box<LowServe>),
     Connect(LowConnect),
+    Load(Box<LowLoad>),
     Simulate(Box<LowSimulate>),
     Compare(Box<LowCompare>),
+    Doctor(LowDoctor),
+    Man(LowMan),
+    Completions(LowCompletions),
 }
 
 fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {
@@ -137,7 +182,17 @@ Examples:
   switchboard serve                         # echo on 127.0.0.1:8000
   switchboard connect 127.0.0.1 8000        # in another terminal: what you type comes back
   telnet 127.0.0.1 8000                     # so it does here
+  switchboard load 127.0.0.1:8000           # how many messages a second, and how long each takes
   switchboard simulate --service line       # the server and its clients in a network where much goes wrong
   switchboard compare --quick               # what does a message cost here, on each model and engine?
+  switchboard doctor                        # what works on this system, and what will hurt
 
-`switchboard serve --help`, `connect --help`, `simulate --help` and `compare --help` tell all about them.";
+`switchboard COMMAND --help` tells all about each.
+
+Exit codes:
+  0      all is well
+  1      the network or the system refused
+  2      wrong use
+  3      a limit or an expectation that was stated was missed
+  4      what was measured cannot be trusted
+  128+n  ended by a signal n";

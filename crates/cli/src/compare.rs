@@ -16,6 +16,7 @@ mod measure;
 mod noise;
 mod notes;
 pub(crate) mod options;
+mod page;
 mod progress;
 pub(crate) mod results;
 mod server;
@@ -36,6 +37,7 @@ use self::options::{Form, Job, Options};
 use self::results::{Entrant, Figure, Results, Settings};
 use crate::error::{Error, reason};
 use crate::limits;
+use crate::page::File;
 use crate::stop::{First, Signal, Signals, first};
 
 /// Does what there is to do.
@@ -49,6 +51,7 @@ pub(crate) fn run(job: &Job) -> Result<ExitCode, Error> {
 
 /// Compares servers, and says what it came to.
 fn compare(options: &Options) -> Result<ExitCode, Error> {
+    let file = options.html.as_deref().map(File::open).transpose()?;
     limits::raise_descriptors();
     let event_loop = EventLoop::new().map_err(|error| Error::cannot_go_on(&error))?;
     let ran = event_loop.block_on(gather(options)).map_err(|error| Error::cannot_go_on(&error))?;
@@ -58,10 +61,13 @@ fn compare(options: &Options) -> Result<ExitCode, Error> {
         Form::Csv => csv::render(&results),
         Form::Json => format!("{}\n", to_json(&results)?),
     })?;
+    let written = file.map_or(Ok(()), |file| file.write(&page::page(&results)));
+    let is_written = written.map_err(|error| error.tell()).is_ok();
     Ok(match signal {
         Some(signal) => ExitCode::from(128 + signal.number),
         None if !results.doubts.is_empty() => ExitCode::from(NOT_TRUSTWORTHY),
         None if results.scenarios.iter().all(|outcome| outcome.best.is_none()) => ExitCode::FAILURE,
+        None if !is_written => ExitCode::FAILURE,
         None => ExitCode::SUCCESS,
     })
 }

@@ -32,6 +32,7 @@ mod traffic;
 mod typing;
 
 pub(crate) use datagrams::LARGEST as LARGEST_DATAGRAM;
+pub(crate) use dial::explain;
 pub(crate) use expect::Script;
 
 use std::process::ExitCode;

@@ -1,8 +1,8 @@
 //! What ends the command: one line that says what, on what and what to do, and an exit code.
 //!
 //! The codes are a contract: 0 all is well (a drain after a signal, too), 1 the network or the system
-//! refused, 2 it was used wrongly, 3 a limit or an expectation that was stated was missed. 128 + n is a server that
-//! was ended at once, by a second signal n, or a client that was ended by a first.
+//! refused, 2 it was used wrongly, 3 a limit or an expectation that was stated was missed, 4 a measurement cannot be trusted. 128 + n is
+//! a server that was ended at once, by a second signal n, or a client that was ended by a first.
 
 use std::fmt;
 use std::io;

@@ -1,14 +1,16 @@
-//! The command `switchboard`: serves, connects, simulates and compares, on non-blocking sockets.
+//! The command `switchboard`: serves, connects, measures, simulates and compares, on non-blocking sockets.
 //!
 //! This is the table of contents. What was typed becomes what is meant (`args`), the log starts (`log`), and
-//! the subcommand runs (`serve`, `connect`, `simulate`, `compare`). Whatever goes wrong comes back here as an [`Error`]: one line on stderr,
-//! and an exit code.
+//! the subcommand runs (`serve`, `connect`, `load`, `compare`, `simulate`, `doctor`, `man`, `completions`). Whatever goes
+//! wrong comes back here as an [`Error`]: one line on stderr, and an exit code.
 #![forbid(unsafe_code)]
 
 mod args;
 mod choice;
 mod compare;
+mod completions;
 mod connect;
+mod doctor;
 mod error;
 mod explain;
 mod faults;
@@ -16,8 +18,10 @@ mod ladder;
 mod limits;
 mod load;
 mod log;
+mod man;
 mod model;
 mod outlet;
+mod page;
 mod quantity;
 mod serve;
 mod service;
@@ -44,6 +48,10 @@ fn run() -> Result<ExitCode, Error> {
             log::start(verbosity);
             connect::run(options)
         }
+        Command::Load { options, verbosity } => {
+            log::start(verbosity);
+            load::run(&options)
+        }
         Command::Simulate { options, verbosity } => {
             log::start(verbosity);
             simulate::run(*options)
@@ -52,6 +60,9 @@ fn run() -> Result<ExitCode, Error> {
             log::start(verbosity);
             compare::run(&job)
         }
+        Command::Doctor { options } => doctor::run(options),
+        Command::Man { what } => man::run(what),
+        Command::Completions { shell } => completions::run(shell),
         Command::Answered(code) => Ok(code),
     }
 }

@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use switchboard_selector::{Interest, ready};
 
+use crate::error::{Error, reason};
+
 /// Writes a line if it can be done without waiting for a reader for longer than this.
 pub(crate) fn write_line(to: &mut (impl Write + AsFd), line: &str, patience: Duration) -> io::Result<()> {
     let bytes = [line.as_bytes(), b"\n"].concat();
@@ -21,6 +23,22 @@ pub(crate) fn write_line(to: &mut (impl Write + AsFd), line: &str, patience: Dur
         to.write_all(piece)?;
     }
     to.flush()
+}
+
+/// Writes an answer on stdout, whole. A reader that has had enough of it is no error.
+pub(crate) fn print(what: &str, answer: &[u8]) -> Result<(), Error> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(answer).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Error::refused(format_args!("cannot write {what} on stdout: {}", reason(&error))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a little can be written there without waiting for a reader.
+pub(crate) fn has_room(to: &impl AsFd) -> bool {
+    ready(to.as_fd(), Interest::WRITE, Some(Duration::ZERO)).is_ok_and(|ready| !ready.is_empty())
 }
 
 /// stderr for the log, which waits for nobody: a line that finds no room is left out, and counted.

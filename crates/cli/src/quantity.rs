@@ -46,6 +46,25 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+/// Reads how often something happens in a second, exact to a thousandth.
+pub(crate) fn rate(text: &str) -> Result<f64, String> {
+    const EXAMPLE: &str = "give how many a second, such as 1000, 10k or 0.5";
+    let (number, unit) = split(text);
+    let scale = match unit {
+        "" => 1_000,
+        "k" | "K" => 1_000_000,
+        "M" => 1_000_000_000,
+        _ => return Err(format!("not a rate; {EXAMPLE}")),
+    };
+    match scaled(number, scale) {
+        Ok(0) => Err(format!("that would be never; {EXAMPLE}")),
+        Ok(thousandths) => Ok(thousandths as f64 / 1000.0),
+        Err(Wrong::TooLarge) => Err(format!("too large a rate; {EXAMPLE}")),
+        Err(Wrong::TooFine) => Err(format!("too fine a rate; {EXAMPLE}")),
+        Err(Wrong::NoNumber) => Err(format!("not a rate; {EXAMPLE}")),
+    }
+}
+
 /// Reads a size, in bytes.
 pub(crate) fn size(text: &str) -> Result<usize, String> {
     let size = bytes(text)?;
@@ -197,6 +216,25 @@ mod tests {
             assert!(error.starts_with(said), "{text}: {error}");
         }
     }
+
+    #[test]
+    fn rates_are_what_they_say() {
+        for (text, number) in [("1000", 1000.0), ("10k", 10_000.0), ("0.5", 0.5), ("1.5M", 1_500_000.0)] {
+            assert_eq!(rate(text), Ok(number), "{text}");
+        }
+        for (text, said) in [
+            ("", "not a rate"),
+            ("-1", "not a rate"),
+            ("1/s", "not a rate"),
+            ("0", "that would be never"),
+            ("0.0001", "too fine a rate"),
+            ("99999999999999999M", "too large a rate"),
+        ] {
+            let error = rate(text).expect_err(text);
+            assert!(error.starts_with(said), "{text}: {error}");
+        }
+    }
+
     #[test]
     fn sizes_are_what_they_say() {
         for (text, number) in [

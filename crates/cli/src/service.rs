@@ -144,7 +144,7 @@ impl Service {
 
 impl TimeOfDay {
     #[expect(clippy::disallowed_methods, reason = "the time of day is what is asked for")]
-    fn read(self) -> SystemTime {
+    pub(crate) fn read(self) -> SystemTime {
         match self {
             Self::Now => SystemTime::now(),
             Self::Fixed(seconds) => UNIX_EPOCH + Duration::from_secs(seconds),

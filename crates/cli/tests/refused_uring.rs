@@ -1,15 +1,15 @@
 //! Where io_uring is refused, as in containers: `auto` serves on the next best and says why, and whoever insists on
 //! io_uring is told that it is not to be had.
 //!
-//! The command runs under `without_uring`, an example of `switchboard-ring`, which a filter of system calls makes
-//! refuse io_uring. `cargo test` builds it; where there are no such filters, these tests are skipped.
+//! How it is refused is in `launcher`; where it cannot be, these tests are skipped.
 #![allow(clippy::disallowed_methods, reason = "tests wait with a deadline")]
 
+mod launcher;
 mod server;
 
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
+use launcher::without_uring;
 use server::{Ended, Server, assert_echoes, run_to_end};
 use switchboard::Mechanism;
 
@@ -88,37 +88,12 @@ fn assert_refused(errno: &str, ended: &Ended, who: &str, why: &str) {
     assert!(said.ends_with(&format!("; give one of auto, {}\n", names.join(", "))), "{errno}: {said}");
 }
 
-/// All of them, or none, said aloud, if nothing can be refused here.
 fn refusals() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let launched = Command::new(launcher()).args(["EPERM", "--", "true"]).output();
-    let launched = launched.unwrap_or_else(|error| {
-        let how = "build it with `cargo build -p switchboard-ring --example without_uring`";
-        panic!("cannot run {}: {error}; {how}", launcher().display())
-    });
-    let said = String::from_utf8_lossy(&launched.stderr);
-    let is_possible = launched.status.success();
-    assert!(is_possible || said.contains("has no seccomp filters"), "{said}");
-    if !is_possible {
-        eprintln!("skipped: {said}");
-    }
-    REFUSALS.into_iter().filter(move |_| is_possible)
+    launcher::errors(REFUSALS)
 }
 
 fn serve_without_uring(errno: &str, arguments: &[&str]) -> Command {
     without_uring(errno, &[&["serve", "--listen", "127.0.0.1:0"], arguments].concat())
-}
-
-fn without_uring(errno: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(launcher());
-    command.args([errno, "--", env!("CARGO_BIN_EXE_switchboard")]).args(arguments);
-    command.stdin(Stdio::null()).stderr(Stdio::piped()).env_remove("SWITCHBOARD_ENGINE");
-    command
-}
-
-fn launcher() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let target = test.parent().and_then(|deps| deps.parent()).expect("target/debug/deps");
-    target.join("examples").join("without_uring")
 }
 
 fn next_best() -> &'static str {

@@ -92,7 +92,7 @@ fn cells(row: &Row, idle: Option<&Figure>) -> Vec<String> {
 }
 
 /// Of one that did not bear it.
-fn what_it_came_to(row: &Row) -> String {
+pub(super) fn what_it_came_to(row: &Row) -> String {
     let failures = row.failures.iter().map(|(class, count)| format!("{count} × {class}"));
     let parts: Vec<_> = failures.chain(row.trouble.clone()).collect();
     match (parts.is_empty(), row.rounds.is_empty()) {

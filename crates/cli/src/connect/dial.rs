@@ -49,7 +49,7 @@ async fn stream(options: &Options) -> Result<Stream, Error> {
 }
 
 /// What hindered it, and what to do.
-fn explain(target: &Target, error: &io::Error) -> String {
+pub(crate) fn explain(target: &Target, error: &io::Error) -> String {
     let what = plainly(&error.to_string());
     let is_unix = matches!(target, Target::Address(Address::Unix(_)));
     let hint = match error.kind() {

@@ -69,13 +69,14 @@ impl Book {
     pub(super) fn end(&mut self, now: Instant) {
         let is_measured = self.phase == Phase::Measuring;
         self.phase = Phase::Ending;
+        // It may be enough sooner.
+        self.end = self.end.map(|end| end.min(now));
         if !is_measured {
             return;
         }
         let measured = now.saturating_duration_since(self.measure_from);
-        self.tally.window = self.end.map_or(measured, |end| measured.min(end - self.measure_from));
-        let share = self.processor.and_then(|before| before.share(measured));
-        self.tally.doubt.threads = share.into_iter().collect();
+        self.tally.window = self.end.map_or(measured, |end| end.saturating_duration_since(self.measure_from));
+        self.note_share(measured);
     }
 
     /// It is over.
@@ -83,14 +84,20 @@ impl Book {
         // Without a moment that was set for the end, it ended with the last answer.
         if let (None, Some(last)) = (self.end, self.last_answer) {
             self.tally.window = self.tally.window.max(last.saturating_duration_since(self.measure_from));
+            self.note_share(now.saturating_duration_since(self.measure_from));
         }
         self.publish(now, 0);
         self.tally
     }
 
+    fn note_share(&mut self, measured: Duration) {
+        let share = self.processor.and_then(|before| before.share(measured));
+        self.tally.doubt.threads = share.into_iter().collect();
+    }
+
     /// Whether an exchange that was due then is counted.
     pub(super) fn counts(&self, intended: Instant) -> bool {
-        self.phase >= Phase::Measuring && intended >= self.measure_from
+        self.phase >= Phase::WarmUp && intended >= self.measure_from
     }
 
     /// Whether the window goes on: where messages are counted, until the last answer.
@@ -103,7 +110,7 @@ impl Book {
         self.tally.connect.record(time);
     }
 
-    /// A connection has come about, or failed to.
+    /// A connection has come about, or failed to, for the first time.
     pub(super) fn tried(&mut self) {
         self.tried += 1;
     }
@@ -116,9 +123,24 @@ impl Book {
         self.tally.ended += 1;
     }
 
-    pub(super) fn failed(&mut self, failure: Failure, times: u64, error: Option<&io::Error>) {
-        self.tally.failures.count(failure, times);
-        self.interval.failures.count(failure, times);
+    /// Exchanges have failed.
+    pub(super) fn failed(&mut self, failure: Failure, exchanges: &[Exchange], error: Option<&io::Error>) {
+        self.interval.failures.count(failure, exchanges.len() as u64);
+        let counted = exchanges.iter().filter(|exchange| self.counts(exchange.intended)).count();
+        if counted > 0 {
+            self.tally.failures.count(failure, counted as u64);
+            self.remember(error);
+        }
+    }
+
+    /// Something has failed that is no exchange: an attempt to connect, or a connection on which nothing was on its way.
+    pub(super) fn failed_aside(&mut self, failure: Failure, error: Option<&io::Error>) {
+        self.interval.failures.count(failure, 1);
+        self.tally.failures.count(failure, 1);
+        self.remember(error);
+    }
+
+    fn remember(&mut self, error: Option<&io::Error>) {
         if let Some(error) = error.filter(|_| self.tally.first_error.is_none()) {
             self.tally.first_error = Some(reason(error));
         }
@@ -159,13 +181,14 @@ impl Book {
         }
     }
 
-    /// An exchange was given up.
-    pub(super) fn timed_out(&mut self, intended: Instant, sent: Instant, now: Instant) {
-        let time = now.saturating_duration_since(intended);
+    /// An exchange was given up. It took at least as long.
+    pub(super) fn timed_out(&mut self, exchange: &Exchange, now: Instant) {
+        self.failed(Failure::Timeout, std::slice::from_ref(exchange), None);
+        let time = now.saturating_duration_since(exchange.intended);
         self.interval.exchange.record(time);
-        if self.counts(intended) {
+        if self.counts(exchange.intended) {
             self.tally.exchange.record(time);
-            self.tally.uncorrected.record(now.saturating_duration_since(sent));
+            self.tally.uncorrected.record(now.saturating_duration_since(exchange.sent));
         }
     }
 

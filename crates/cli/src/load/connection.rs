@@ -16,6 +16,8 @@ pub(super) struct Connection {
     pub(super) state: State,
     /// Changes whenever a connection has gone, so that what was meant for it is not meant for the next.
     pub(super) epoch: u32,
+    /// Whether it was ever tried to connect it.
+    pub(super) was_tried: bool,
     pub(super) receiving: Option<Ticket>,
     pub(super) sending: Option<Ticket>,
     /// On the way, the oldest first.
@@ -25,6 +27,10 @@ pub(super) struct Connection {
     pub(super) gone: usize,
     /// Of the answer that is coming, bytes.
     heard: usize,
+    /// Whether one of them is wrong.
+    is_wrong: bool,
+    /// Whether the answer before it was.
+    was_wrong: bool,
     /// A line that is coming.
     line: Vec<u8>,
     /// Since it was connected.
@@ -68,8 +74,10 @@ pub(super) enum Heard {
     FirstByte(Exchange),
     /// The last one.
     Answer(Exchange),
-    /// It is wrong.
-    Wrong(Failure),
+    /// The last one of an answer that is wrong. The next may be right.
+    WrongAnswer(Exchange),
+    /// Nobody knows any more where the next answer begins.
+    OutOfStep,
 }
 
 impl Connection {
@@ -78,12 +86,15 @@ impl Connection {
         Self {
             state: State::Closed,
             epoch: 0,
+            was_tried: false,
             receiving: None,
             sending: None,
             exchanges: VecDeque::new(),
             unsent: 0,
             gone: 0,
             heard: 0,
+            is_wrong: false,
+            was_wrong: false,
             line: Vec::new(),
             has_answered: false,
             number,
@@ -137,37 +148,41 @@ impl Connection {
             Expect::Nothing => {}
             Expect::Line => self.hear_lines(bytes, message, tell),
             Expect::Echo | Expect::Upper => {
-                if let Err(failure) = self.hear_answers(bytes, message, &mut tell) {
-                    tell(Heard::Wrong(failure));
+                if self.hear_answers(bytes, message, &mut tell).is_none() {
+                    tell(Heard::OutOfStep);
                 }
             }
         }
     }
 
+    /// `None` if they are nobody's, or the second wrong answer in a row: where one byte is wrong, the next answer is right; where
+    /// one is missing or too many, it is not.
     fn hear_answers(
         &mut self,
         mut bytes: &[u8],
         message: &Message,
         tell: &mut impl FnMut(Heard),
-    ) -> Result<(), Failure> {
+    ) -> Option<()> {
         while !bytes.is_empty() {
-            let exchange = *self.exchanges.front().ok_or(Failure::Mismatch)?;
+            let exchange = *self.exchanges.front()?;
             if self.heard == 0 {
                 tell(Heard::FirstByte(exchange));
             }
             let left = &message.answer(exchange.number)[self.heard..];
             let (now, rest) = bytes.split_at(left.len().min(bytes.len()));
             if message.verify && now != &left[..now.len()] {
-                return Err(Failure::Mismatch);
+                if self.was_wrong {
+                    return None;
+                }
+                self.is_wrong = true;
             }
             self.heard += now.len();
             bytes = rest;
             if now.len() == left.len() {
-                self.answered();
-                tell(Heard::Answer(exchange));
+                tell(self.answered(exchange));
             }
         }
-        Ok(())
+        Some(())
     }
 
     fn hear_lines(&mut self, bytes: &[u8], message: &Message, mut tell: impl FnMut(Heard)) {
@@ -182,7 +197,7 @@ impl Connection {
             self.line.extend_from_slice(piece);
             if !piece.ends_with(b"\n") {
                 if self.line.len() > LONGEST_LINE {
-                    return tell(Heard::Wrong(Failure::Mismatch));
+                    tell(Heard::OutOfStep);
                 }
                 return;
             }
@@ -196,12 +211,15 @@ impl Connection {
                     if !self.has_answered {
                         tell(Heard::FirstByte(exchange));
                     }
-                    self.answered();
-                    tell(Heard::Answer(exchange));
+                    tell(self.answered(exchange));
                 }
                 // A welcome.
                 _ if !self.has_answered => {}
-                _ => return tell(Heard::Wrong(Failure::Mismatch)),
+                Some(exchange) if !self.was_wrong => {
+                    self.is_wrong = true;
+                    tell(self.answered(exchange));
+                }
+                _ => return tell(Heard::OutOfStep),
             }
         }
     }
@@ -241,17 +259,18 @@ impl Connection {
     }
 
     /// It has gone, and with it what was on the way.
-    pub(super) fn close(&mut self) -> VecDeque<Exchange> {
-        let number = self.number;
-        let epoch = self.epoch.wrapping_add(1);
-        let gone = std::mem::replace(self, Self { epoch, ..Self::new(number) });
-        gone.exchanges
+    pub(super) fn close(&mut self) {
+        let (epoch, was_tried) = (self.epoch.wrapping_add(1), self.was_tried);
+        *self = Self { epoch, was_tried, ..Self::new(self.number) };
     }
 
-    fn answered(&mut self) {
+    /// The oldest is, rightly or not.
+    fn answered(&mut self, exchange: Exchange) -> Heard {
         self.exchanges.pop_front();
         self.heard = 0;
         self.has_answered = true;
+        self.was_wrong = std::mem::take(&mut self.is_wrong);
+        if self.was_wrong { Heard::WrongAnswer(exchange) } else { Heard::Answer(exchange) }
     }
 }
 

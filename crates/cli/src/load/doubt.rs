@@ -2,14 +2,18 @@
 //!
 //! The rules, and the shares they state, are in `docs/measuring.md`.
 
+use std::time::Duration;
+
 use super::plan::Plan;
+use super::shown;
 use super::tally::Tally;
 
 /// Why the figures cannot be trusted, each reason part of a sentence; none if they can.
 pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
     let mut doubts = Vec::new();
     let Tally { doubt, exchange, .. } = tally;
-    for (index, share) in doubt.threads.iter().enumerate() {
+    let is_told = tally.window >= SHORTEST;
+    for (index, share) in doubt.threads.iter().filter(|_| is_told).enumerate() {
         let waited = share.waited;
         if share.ran + waited < SATURATED && waited <= STARVED {
             continue;
@@ -36,12 +40,17 @@ pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
         let (slip, latency) = (doubt.slip.percentile(99.0), exchange.percentile(99.0));
         if slip.as_secs_f64() > latency.as_secs_f64() * SHARE {
             doubts.push(format!(
-                "messages were sent late: the 99th percentile of that is {slip:?}, more than a tenth of that of the latency, {latency:?}"
+                "messages were sent late: the 99th percentile of that is {}, more than a tenth of that of the latency, {}",
+                shown::time(slip),
+                shown::time(latency)
             ));
         }
     }
     doubts
 }
+
+/// In less than that, what the system tells of a thread's time tells nothing: it may be as old as a tick, 10 ms (sched-stats.rst).
+const SHORTEST: Duration = Duration::from_millis(100);
 
 /// Of the time: whoever could have run for so long had nothing to spare.
 const SATURATED: f64 = 0.95;

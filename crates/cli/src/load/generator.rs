@@ -47,7 +47,11 @@ pub(super) struct Generator<'a> {
     connecting: usize,
     /// When the next may be.
     next_connect: Instant,
+    /// Since when there have not been too many.
+    room_since: Instant,
     schedule: Option<Schedule>,
+    /// When it was last looked for what is due, after somebody had been free for it.
+    absent_until: Instant,
     /// How many messages are still to be sent, of this thread's share, where they are counted.
     left: Option<u64>,
     next_sweep: Instant,
@@ -103,7 +107,9 @@ impl<'a> Generator<'a> {
             closed: closed.into(),
             connecting: 0,
             next_connect: now,
+            room_since: now,
             schedule: None,
+            absent_until: now,
             left: None,
             next_sweep: now + plan.timeout,
             book: Book::new(now, tell),
@@ -127,19 +133,20 @@ impl<'a> Generator<'a> {
             self.book.tick(now, || open(&self.connections));
             match self.book.phase {
                 Phase::Connecting if self.gate.is_open() => self.begin(now),
-                Phase::Connecting if !is_ready && self.has_tried_all() => {
-                    is_ready = true;
-                    self.gate.arrive();
-                    continue;
-                }
                 Phase::WarmUp if now >= self.book.measure_from => self.book.measure(),
-                Phase::Measuring if self.is_done(now) => self.end(now),
+                Phase::Measuring if self.is_done(now) => self.book.end(now),
                 _ => {}
             }
             if self.gate.is_over() || self.book.phase == Phase::Ending && self.has_all_answers() {
                 return Ok(self.close(now));
             }
             self.connect_due(now);
+            // Some connections come about at once, and nothing would wake us for these.
+            if !is_ready && self.has_tried_all() {
+                is_ready = true;
+                self.gate.arrive();
+                continue;
+            }
             self.send_due(now);
             self.give_up_due(now);
             let until = self.next_due(now);
@@ -180,20 +187,6 @@ impl<'a> Generator<'a> {
         self.left == Some(0) || self.gate.is_enough() || self.book.end.is_some_and(|end| now >= end)
     }
 
-    /// Nothing more is sent. Whoever was due and had nobody free counts as having waited until now.
-    fn end(&mut self, now: Instant) {
-        // It may be enough sooner.
-        self.book.end = self.book.end.map(|end| end.min(now));
-        let end = self.book.end.unwrap_or(now);
-        if let Some(schedule) = self.schedule.as_mut().filter(|_| self.left.is_none()) {
-            while let Some(due) = schedule.next().filter(|due| *due < end) {
-                schedule.advance();
-                self.book.never_sent(due, end);
-            }
-        }
-        self.book.end(now);
-    }
-
     /// Whether nothing is waited for any more: what is, for too long, is given up.
     fn has_all_answers(&self) -> bool {
         self.connections.iter().all(Connection::is_idle)
@@ -216,7 +209,8 @@ impl<'a> Generator<'a> {
             let room = self.connecting < MOST_CONNECTING;
             sooner(self.closed.peek().filter(|_| room).map(|Reverse((at, _))| (*at).max(self.next_connect)));
         }
-        if is_sending {
+        // Those that churn send when they may connect: where too many do, as soon as one of these has.
+        if is_sending && (!self.plan.churn || self.connecting < MOST_CONNECTING) {
             let pace = if self.plan.churn { Some(self.next_connect) } else { None };
             let paced = |at: Instant| pace.map_or(at, |pace| at.max(pace));
             sooner(self.thinking.front().map(|slot| paced(slot.at)));
@@ -246,7 +240,7 @@ impl<'a> Generator<'a> {
                 Purpose::Receive => self.receive(index, outcome, now),
                 Purpose::Send => self.resume(index, outcome, now),
                 Purpose::Connect => {
-                    self.connected(index, outcome.map(drop).map_err(|failed| failed.error), now)
+                    self.connected(index, outcome.map(drop).map_err(|failed| failed.error), now);
                 }
             }
         }
@@ -260,7 +254,20 @@ impl<'a> Generator<'a> {
         for index in 0..self.connections.len() {
             self.drop_connection(index);
         }
+        self.own_up_to_unsent(now);
         self.book.close(now)
+    }
+
+    /// Whoever was due and had nobody free counts as having waited until the end. There may be millions of these: they would keep the
+    /// last answers waiting, if it were not done when those have come.
+    fn own_up_to_unsent(&mut self, now: Instant) {
+        let end = self.book.end.map_or(now, |end| end.min(now));
+        if let Some(schedule) = self.schedule.as_mut().filter(|_| self.left.is_none()) {
+            while let Some(due) = schedule.next().filter(|due| *due < end) {
+                schedule.advance();
+                self.book.never_sent(due, end);
+            }
+        }
     }
 }
 

@@ -41,19 +41,16 @@ impl Times {
         Duration::from_nanos(self.0.max())
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.0.reset();
+    /// What somebody else recorded; `None` if it does not fit.
+    pub(crate) fn of(histogram: &Histogram<u64>) -> Option<Self> {
+        let mut times = Self::default();
+        times.0.add(histogram).ok()?;
+        Some(times)
     }
 
     /// As `HdrHistogram` has it.
     pub(crate) fn histogram(&self) -> &Histogram<u64> {
         &self.0
-    }
-}
-
-impl From<Histogram<u64>> for Times {
-    fn from(histogram: Histogram<u64>) -> Self {
-        Self(histogram)
     }
 }
 

@@ -9,7 +9,8 @@ use super::invariants::Broken;
 use super::options::Options;
 use super::sum::{Failure, Sum};
 use super::work::Work;
-use crate::error::{Error, one_line, reason};
+use crate::error::{Error, one_line};
+use crate::outlet;
 use crate::stop::Signal;
 
 /// Says on stdout what the seeds came to, in so many seconds.
@@ -19,13 +20,7 @@ pub(super) fn tell(options: &Options, sum: &Sum, seconds: f64, signal: Option<Si
     } else {
         to_text(options, sum, seconds, signal)
     };
-    let mut stdout = io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Error::refused(format_args!("cannot write the report on stdout: {}", reason(&error))))
-        }
-        _ => Ok(()),
-    }
+    outlet::print("the report", text.as_bytes())
 }
 
 /// One line on stderr, over the last one.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use switchboard::engine::{Direction, Done, Failed, Op, Submitted};
 
-use super::super::connection::Heard;
+use super::super::connection::{Exchange, Heard};
+use super::super::failure::Failure;
 use super::super::message::Expect;
 use super::super::plan::{Pace, Transport};
 use super::{Generator, Purpose, Slot};
@@ -38,7 +39,7 @@ impl Generator<'_> {
             if let Pace::Answered { think } = self.plan.pace
                 && !think.is_zero()
             {
-                self.book.slipped(sent.saturating_duration_since(slot.at));
+                self.book.slipped(sent.saturating_duration_since(self.possible_since(slot.at, slot)));
             }
             self.send(slot.index, sent, sent);
         }
@@ -62,9 +63,20 @@ impl Generator<'_> {
                 schedule.advance();
             }
             let sent = self.engine.clock();
-            self.book.slipped(sent.saturating_duration_since(due.max(slot.at)));
+            let slip = self.slip(due, slot, sent);
+            self.book.slipped(slip);
             self.send(slot.index, due, sent);
         }
+    }
+
+    /// How late it is by our own fault. When nobody was here to send what could be sent, all that became due meanwhile is late by
+    /// that, even what has to wait for somebody to be free now: it would not have had to.
+    fn slip(&mut self, due: Instant, slot: Slot, sent: Instant) -> Duration {
+        let possible = self.possible_since(due, slot);
+        if possible == due {
+            self.absent_until = sent;
+        }
+        sent.saturating_duration_since(possible).max(self.absent_until.saturating_duration_since(due))
     }
 
     fn is_stale(&self, slot: Slot) -> bool {
@@ -185,7 +197,7 @@ impl Generator<'_> {
                         self.told(index, &[Heard::FirstByte(exchange), Heard::Answer(exchange)], now);
                     }
                     Ok(None) => {}
-                    Err(failure) => self.book.failed(failure, 1, None),
+                    Err(failure) => self.book.failed_aside(failure, None),
                 }
             }
             Ok(_) => {}
@@ -216,15 +228,26 @@ impl Generator<'_> {
             match what {
                 Heard::FirstByte(exchange) => self.book.first_byte(&exchange, now),
                 Heard::Answer(exchange) => self.answered(index, exchange, now),
-                Heard::Wrong(failure) => return self.wrong(index, failure, now),
+                Heard::WrongAnswer(exchange) => self.answered_wrongly(index, exchange, now),
+                Heard::OutOfStep => return self.out_of_step(index, now),
             }
         }
     }
 
     /// An exchange has come to its end, and another may begin.
-    fn answered(&mut self, index: usize, exchange: super::super::connection::Exchange, now: Instant) {
+    fn answered(&mut self, index: usize, exchange: Exchange, now: Instant) {
         self.book.answered(&exchange, now);
         self.gate.count_answered(1);
+        self.go_on(index, now);
+    }
+
+    /// The same, with an answer that is wrong.
+    fn answered_wrongly(&mut self, index: usize, exchange: Exchange, now: Instant) {
+        self.book.failed(Failure::Mismatch, &[exchange], None);
+        self.go_on(index, now);
+    }
+
+    fn go_on(&mut self, index: usize, now: Instant) {
         if self.plan.churn {
             self.replace(index, now, Duration::ZERO);
         } else {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use switchboard::Address;
 use switchboard::engine::{Close, Op, Plan as Socketed, Setting, Submitted};
 
-use super::super::connection::State;
+use super::super::connection::{Exchange, State};
 use super::super::failure::Failure;
 use super::super::plan::{Pace, Transport};
 use super::super::tally::Phase;
@@ -33,6 +33,13 @@ impl Generator<'_> {
         self.connecting < MOST_CONNECTING && self.next_connect <= now
     }
 
+    /// Since when it might have been done for this one what is done now: somebody was free for it, and there was room for a connection,
+    /// if it needs one.
+    pub(super) fn possible_since(&self, due: Instant, slot: Slot) -> Instant {
+        let possible = due.max(slot.at);
+        if self.plan.churn { possible.max(self.next_connect).max(self.room_since) } else { possible }
+    }
+
     /// Begins to connect, for one exchange that was due at a moment, or for all to come.
     pub(super) fn connect(&mut self, index: usize, intended: Option<Instant>) {
         let since = self.engine.clock();
@@ -48,7 +55,7 @@ impl Generator<'_> {
         };
         let socket = match self.engine.open(plan) {
             Ok(socket) => socket,
-            Err(error) => return self.not_connected(index, &error, intended),
+            Err(error) => return self.not_connected(index, &error, since, intended),
         };
         if self.plan.transport == Transport::Datagrams {
             self.connections[index].state = State::Open { socket };
@@ -67,7 +74,7 @@ impl Generator<'_> {
             }
             Submitted::Done(Err(failed)) => {
                 self.engine.close(socket, Close::Now);
-                self.not_connected(index, &failed.error, intended);
+                self.not_connected(index, &failed.error, since, intended);
             }
         }
     }
@@ -75,6 +82,9 @@ impl Generator<'_> {
     /// A connection has come about, or not.
     pub(super) fn connected(&mut self, index: usize, outcome: io::Result<()>, now: Instant) {
         let State::Connecting { socket, since, intended, .. } = self.connections[index].state else { return };
+        if self.connecting == MOST_CONNECTING {
+            self.room_since = now;
+        }
         self.connecting -= 1;
         match outcome {
             Ok(()) => {
@@ -84,7 +94,7 @@ impl Generator<'_> {
             Err(error) => {
                 self.connections[index].state = State::Closed;
                 self.engine.close(socket, Close::Now);
-                self.not_connected(index, &error, intended);
+                self.not_connected(index, &error, since, intended);
             }
         }
     }
@@ -117,10 +127,17 @@ impl Generator<'_> {
 
     /// All its exchanges may begin.
     fn opened(&mut self, index: usize, now: Instant) {
-        self.book.tried();
+        self.tried(index);
         self.receive_more(index);
         if self.connections[index].is_open() {
             self.free_slots(index, now);
+        }
+    }
+
+    /// The first time counts: who is refused often is but one.
+    fn tried(&mut self, index: usize) {
+        if !std::mem::replace(&mut self.connections[index].was_tried, true) {
+            self.book.tried();
         }
     }
 
@@ -143,22 +160,26 @@ impl Generator<'_> {
     }
 
     /// It did not come about: again, later.
-    fn not_connected(&mut self, index: usize, error: &io::Error, intended: Option<Instant>) {
+    fn not_connected(&mut self, index: usize, error: &io::Error, since: Instant, intended: Option<Instant>) {
         let now = self.engine.clock();
-        self.book.failed(Failure::of(error), 1, Some(error));
-        if let Some(intended) = intended {
-            if Failure::of(error) == Failure::Timeout {
-                self.book.timed_out(intended, intended, now);
-            }
-            self.connections[index].close();
-            return self.free_slot(index, now, AGAIN);
+        let failure = Failure::of(error);
+        let Some(intended) = intended else {
+            self.book.failed_aside(failure, Some(error));
+            self.tried(index);
+            return self.closed.push(Reverse((now + AGAIN, index)));
+        };
+        let exchange = Exchange { intended, sent: since, number: self.connections[index].number };
+        if failure == Failure::Timeout {
+            self.book.timed_out(&exchange, now);
+        } else {
+            self.book.failed(failure, &[exchange], Some(error));
         }
-        self.book.tried();
-        self.closed.push(Reverse((now + AGAIN, index)));
+        self.connections[index].close();
+        self.free_slot(index, now, AGAIN);
     }
 
-    /// Closes it, and says for how many exchanges that was the end. Nothing is begun anew.
-    pub(super) fn drop_connection(&mut self, index: usize) -> Vec<super::super::connection::Exchange> {
+    /// Closes it. Nothing is begun anew.
+    pub(super) fn drop_connection(&mut self, index: usize) {
         let connection = &mut self.connections[index];
         if let State::Connecting { ticket, .. } = connection.state {
             self.connecting -= 1;
@@ -171,7 +192,7 @@ impl Generator<'_> {
         if let Some(socket) = connection.socket() {
             self.engine.close(socket, Close::Now);
         }
-        connection.close().into()
+        connection.close();
     }
 
     /// It has gone: closes it, and sees to it that there will be another.

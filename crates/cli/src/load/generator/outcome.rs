@@ -12,29 +12,36 @@ use super::{Generator, SWEEP};
 impl Generator<'_> {
     /// The system broke it off.
     pub(super) fn broken(&mut self, index: usize, error: &io::Error) {
-        let now = self.engine.now();
-        let lost = self.connections[index].exchanges.len().max(1);
-        self.book.failed(Failure::of(error), lost as u64, Some(error));
-        self.replace(index, now, AGAIN);
+        self.lost(index, Failure::of(error), Some(error));
+        self.replace(index, self.engine.now(), AGAIN);
     }
 
     /// The peer has ended.
     pub(super) fn ended(&mut self, index: usize, now: Instant) {
-        let lost = self.connections[index].exchanges.len();
-        let after = if self.connections[index].has_answered { Duration::ZERO } else { AGAIN };
-        if lost == 0 {
+        let connection = &self.connections[index];
+        let after = if connection.has_answered { Duration::ZERO } else { AGAIN };
+        if connection.exchanges.is_empty() {
             self.book.peer_ended();
         } else {
-            self.book.failed(Failure::Short, lost as u64, None);
+            self.lost(index, Failure::Short, None);
         }
         self.replace(index, now, after);
     }
 
     /// What came was wrong, and nobody knows where the next answer begins.
-    pub(super) fn wrong(&mut self, index: usize, failure: Failure, now: Instant) {
-        let lost = self.connections[index].exchanges.len().max(1);
-        self.book.failed(failure, lost as u64, None);
+    pub(super) fn out_of_step(&mut self, index: usize, now: Instant) {
+        self.lost(index, Failure::Mismatch, None);
         self.replace(index, now, AGAIN);
+    }
+
+    /// All that was on its way has failed, or the connection has on which nothing was.
+    fn lost(&mut self, index: usize, failure: Failure, error: Option<&io::Error>) {
+        let exchanges = self.connections[index].exchanges.make_contiguous();
+        if exchanges.is_empty() {
+            self.book.failed_aside(failure, error);
+        } else {
+            self.book.failed(failure, exchanges, error);
+        }
     }
 
     /// Gives up what took too long: the exchanges, and on a stream the connection, whose answers would be out of step.
@@ -71,15 +78,10 @@ impl Generator<'_> {
         }
         if self.plan.transport == Transport::Datagrams {
             let Some(exchange) = self.connections[index].give_up() else { return };
-            self.book.failed(Failure::Timeout, 1, None);
-            self.book.timed_out(exchange.intended, exchange.sent, now);
+            self.book.timed_out(&exchange, now);
             return self.free_slot(index, now, Duration::ZERO);
         }
-        let lost: Vec<_> = self.connections[index].exchanges.iter().copied().collect();
-        self.book.failed(Failure::Timeout, lost.len() as u64, None);
-        for exchange in lost {
-            self.book.timed_out(exchange.intended, exchange.sent, now);
-        }
+        self.connections[index].exchanges.iter().for_each(|exchange| self.book.timed_out(exchange, now));
         self.replace(index, now, Duration::ZERO);
     }
 }
