@@ -90,7 +90,7 @@ async fn gather(options: &Options) -> Result<(Results, Option<Signal>), Error> {
 }
 
 fn sum_up(options: &Options, course: Course<'_>, date: String, signal: Option<Signal>) -> Results {
-    let Course { cores, gathered, idle, noise, repeated, .. } = course;
+    let Course { cores, gathered, idle, noise, repeated, is_cut, .. } = course;
     let names = || options.contestants.iter().map(|contestant| contestant.name.clone());
     let scenarios: Vec<_> = options
         .scenarios
@@ -105,6 +105,7 @@ fn sum_up(options: &Options, course: Course<'_>, date: String, signal: Option<Si
     };
     let versions = machine::versions();
     let mut notes = notes::notes(&versions, &cores, &scenarios, &noise);
+    notes.extend(is_cut.then(|| NO_TIME.to_owned()));
     notes.extend(signal.map(|signal| format!("{}: not all rounds were run.", signal.name)));
     Results {
         event: "compared".to_owned(),
@@ -150,6 +151,10 @@ fn clock() -> Instant {
 
 /// Of the keys in [`results`].
 const FORMAT: u32 = 1;
+
+/// For all of it.
+const NO_TIME: &str =
+    "There was no time for all measurements: leave out --quick, or some contestants or scenarios.";
 
 /// The code that says so.
 const NOT_TRUSTWORTHY: u8 = 4;

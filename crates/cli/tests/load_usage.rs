@@ -12,13 +12,12 @@ use std::net::TcpListener;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Resource, Signal, getrlimit};
+use rustix::process::Signal;
 use server::{Ended, Server, run_to_end, switchboard};
 
 #[test]
 fn wrong_use_is_one_line_and_exit_code_2() {
     let duration = "give a number with a unit (ms, s, m or h), such as 10s, 250ms or 1.5s";
-    let rate = "give how many a second, such as 1000, 10k or 0.5";
     let help = "see `switchboard load --help`";
     for (arguments, said) in [
         ("-c 0", "--connections 0: nobody would send anything; give 1 or more".to_owned()),
@@ -27,22 +26,33 @@ fn wrong_use_is_one_line_and_exit_code_2() {
         ("-d 0s", "--duration 0s: nothing can be done in no time; give more".into()),
         ("-d 0", format!("--duration 0: a duration without a unit; {duration}")),
         ("-n 0", "--messages 0: nothing would be sent; give 1 or more".into()),
-        ("-d 1s -n 1", format!("the argument '--duration <TIME>' cannot be used with '--messages <N>'; {help}")),
+        (
+            "-d 1s -n 1",
+            format!("the argument '--duration <TIME>' cannot be used with '--messages <N>'; {help}"),
+        ),
         ("-s 0", "--size 0: nothing would be sent; give 1 or more".into()),
         ("-s -1", "--size -1: not a size; give a number of bytes, such as 512, 64KiB or 1MB".into()),
         ("-s 65MiB", "--size 65MiB: too long a message; give at most 64MiB".into()),
         ("-s 65508 --udp", "--size 65508: no datagram is as long; give at most 65507".into()),
         ("-s 2 --expect line", "--size 2: a line is a byte and its end; give 3 or more".into()),
-        ("-s 1 --message x", format!("the argument '--size <SIZE>' cannot be used with '--message <TEXT>'; {help}")),
+        (
+            "-s 1 --message x",
+            format!("the argument '--size <SIZE>' cannot be used with '--message <TEXT>'; {help}"),
+        ),
         ("--message=", "--message \"\": nothing would be sent; give at least a byte".into()),
-        ("--message a\\q", "--message a\\q: no such escape: \\q; give one of \\n \\r \\t \\0 \\xHH \\\\".into()),
+        (
+            "--message a\\q",
+            "--message a\\q: no such escape: \\q; give one of \\n \\r \\t \\0 \\xHH \\\\".into(),
+        ),
         (
             "--message a\\nb --expect line",
-            "--message a\\nb: several lines, and an answer is one; give a line, or another with --expect".into(),
+            "--message a\\nb: several lines, and an answer is one; give a line, or another with --expect"
+                .into(),
         ),
         (
             "--message-file /nowhere",
-            "--message-file /nowhere: cannot be read: no such file or directory; give the file of a message".into(),
+            "--message-file /nowhere: cannot be read: no such file or directory; give the file of a message"
+                .into(),
         ),
         ("--expect tea", "--expect tea: no such answer; give echo, upper, line or none".into()),
         ("--expect line --udp", "--expect line: datagrams are no lines; give echo, upper or none".into()),
@@ -51,6 +61,17 @@ fn wrong_use_is_one_line_and_exit_code_2() {
             "--in-flight 2 --churn",
             "--in-flight: with --churn a connection has one message; leave one of them out".into(),
         ),
+    ] {
+        assert_refused(&load(&format!("127.0.0.1:9 {arguments}")), 2, &said);
+    }
+}
+
+#[test]
+fn wrong_paces_and_limits_are_one_line_and_exit_code_2() {
+    let duration = "give a number with a unit (ms, s, m or h), such as 10s, 250ms or 1.5s";
+    let rate = "give how many a second, such as 1000, 10k or 0.5";
+    let help = "see `switchboard load --help`";
+    for (arguments, said) in [
         ("-R 0", format!("--rate 0: that would be never; {rate}")),
         ("-R x", format!("--rate x: not a rate; {rate}")),
         ("-R 100:", format!("--rate 100:: not a rate; {rate}")),
@@ -211,21 +232,51 @@ fn more_connections_than_descriptors_are_refused() {
     assert_refused(&run_to_end(command), 1, said);
 }
 
+/// In a network of its own, which has a hundred ports, and does not use them again for a minute.
 #[test]
-fn more_connections_than_ports_are_refused() {
-    if !std::path::Path::new("/proc/sys/net/ipv4/ip_local_port_range").exists() {
-        return eprintln!("skipped: this system does not tell its range of ports");
+fn ports_that_do_not_suffice_are_told_before_the_load() {
+    const TEST: &str = "ports_that_do_not_suffice_are_told_before_the_load";
+    if env::var_os(INSIDE).is_some() {
+        return among_a_hundred_ports();
     }
-    if getrlimit(Resource::Nofile).maximum.is_some_and(|most| most < 70_000) {
-        return eprintln!("skipped: a process may have fewer descriptors here than there are ports");
+    let script = "ip link set lo up && cd /proc/sys/net/ipv4 && echo 40000 40099 >ip_local_port_range && \
+                  echo 0 >tcp_tw_reuse && echo ready && exec \"$@\"";
+    let inner = Command::new("unshare")
+        .args(["--map-root-user", "--net", "sh", "-c", script, "sh"])
+        .arg(env::current_exe().unwrap())
+        .args(["--exact", TEST, "--nocapture"])
+        .env(INSIDE, "1")
+        .output();
+    let output = match inner {
+        Err(error) => return println!("skipped: unshare cannot be run: {error}"),
+        Ok(output) => output,
+    };
+    let (said, failed) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    if !said.contains("ready") {
+        return println!("skipped: no namespace of its own: {failed}");
     }
-    let server = Server::on("poll");
-    let ended = load(&format!("{} -c 66000", server.address));
-    assert!(
-        ended.stderr.starts_with("error: no room for 66000 connections: to one address there are "),
-        "{ended:?}"
+    assert!(output.status.success() && said.contains("1 passed"), "{said}{failed}");
+}
+
+fn among_a_hundred_ports() {
+    let server = Server::start(&["--listen", "127.0.0.1:8000", "--engine", "poll"]);
+    let more = "sysctl net.ipv4.ip_local_port_range=\"1024 65535\"";
+    let said = format!(
+        "no room for 101 connections: to one address there are 100 ports to come from (40000 to 40099); have more with \
+         `{more}`, or give fewer with -c"
     );
-    assert_eq!((ended.stderr.lines().count(), ended.code), (1, Some(1)), "{ended:?}");
+    assert_refused(&load("127.0.0.1:8000 -c 101"), 1, &said);
+
+    let ended = load("127.0.0.1:8000 -c 10 --churn -n 150");
+    let warning = format!(
+        "warning: --churn may run out of ports: a port is taken for 60s after its connection was closed, and there are \
+         100; have fewer a second with --connect-rate, more ports with `{more}`, or them reused after a second with \
+         `sysctl net.ipv4.tcp_tw_reuse=1`"
+    );
+    assert_eq!(ended.stderr.lines().next(), Some(warning.as_str()), "{}", ended.stderr);
+    // And so it is.
+    assert!(ended.stdout.contains(": exhausted "), "{}", ended.stdout);
+    server.stop();
 }
 
 fn load(arguments: &str) -> Ended {
@@ -236,3 +287,6 @@ fn assert_refused(ended: &Ended, code: i32, said: &str) {
     let told = (ended.stderr.as_str(), ended.stdout.as_str(), ended.code);
     assert_eq!(told, (format!("error: {said}\n").as_str(), "", Some(code)));
 }
+
+/// Set for the test that runs in the namespace.
+const INSIDE: &str = "SWITCHBOARD_TEST_IN_NAMESPACE";

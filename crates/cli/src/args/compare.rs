@@ -317,7 +317,7 @@ const DURATION: Duration = Duration::from_millis(500);
 const SHORTEST: Duration = Duration::from_millis(10);
 
 /// A minute, and some of it left for the last round to end late.
-const QUICK: Duration = Duration::from_secs(50);
+const QUICK: Duration = Duration::from_secs(48);
 const QUICK_DURATION: Duration = Duration::from_millis(300);
 const QUICK_SHORTEST: Duration = Duration::from_millis(100);
 

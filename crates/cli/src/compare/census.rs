@@ -71,6 +71,11 @@ impl Census {
         self.processes.keys().copied()
     }
 
+    /// How many threads they have.
+    pub(super) fn threads(&self) -> usize {
+        self.processes.values().map(|process| process.threads.len()).sum()
+    }
+
     /// What was spent since an earlier count.
     pub(super) fn since(&self, before: &Self, ticks_per_second: u64) -> Spent {
         let none = Process::default();

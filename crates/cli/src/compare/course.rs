@@ -39,6 +39,8 @@ pub(super) struct Course<'a> {
     /// Of each round that counts, what others used of a processor.
     pub(super) noise: Vec<f64>,
     pub(super) repeated: usize,
+    /// Whether there was no time for some of it.
+    pub(super) is_cut: bool,
 }
 
 /// What a contestant's turn came to in a scenario.
@@ -63,6 +65,7 @@ impl<'a> Course<'a> {
             current: Vec::new(),
             noise: Vec::new(),
             repeated: 0,
+            is_cut: false,
         }
     }
 
@@ -79,10 +82,7 @@ impl<'a> Course<'a> {
         for round in 0..self.options.rounds {
             let rounds_left = self.options.rounds - round;
             if round > 0 && !self.has_time_for(longest) {
-                self.progress.tell(&format!(
-                    "{round} of {} rounds were run: there is no time for more",
-                    self.options.rounds
-                ));
+                self.is_cut = true;
                 break;
             }
             for attempt in 0.. {
@@ -138,29 +138,30 @@ impl<'a> Course<'a> {
         let means = Means::find().await;
         for (index, contestant) in self.options.contestants.iter().enumerate() {
             self.progress.step(|| format!("{}: memory and system calls", contestant.name));
-            for (at, service) in self.services().into_iter().enumerate() {
-                let mut server = self
-                    .start(contestant, service)
-                    .await
-                    .map_err(|why| Error::refused(format_args!("{} {why}", contestant.name)))?;
+            let refused = |why| Error::refused(format_args!("{} {why}", contestant.name));
+            // A fresh one: after a load, what was needed for it may still be there.
+            let first = self.options.scenarios[0];
+            let server = self.start(contestant, first.service).await.map_err(refused)?;
+            self.idle[index] = idle(&server, &first, &self.manner()).await;
+            server.stop().await;
+            for service in self.services() {
+                let server = self.start(contestant, service).await.map_err(refused)?;
                 for scenario in self.of_service(service) {
-                    let figure =
-                        means.count(&server, &self.options.scenarios[scenario], &self.manner()).await;
-                    self.gathered[scenario][index].system_calls = figure;
-                }
-                if at == 0 {
-                    // A fresh one: what was needed for the load before may still be had.
-                    server.stop().await;
-                    server = self
-                        .start(contestant, service)
-                        .await
-                        .map_err(|why| Error::refused(format_args!("{} {why}", contestant.name)))?;
-                    self.idle[index] = idle(&server, &self.options.scenarios[0], &self.manner()).await;
+                    self.gathered[scenario][index].system_calls = self.count(&means, &server, scenario).await;
                 }
                 server.stop().await;
             }
         }
         Ok(())
+    }
+
+    /// System calls, if there is time to count them: rounds come first.
+    async fn count(&self, means: &Means, server: &Server, scenario: usize) -> Figure {
+        let for_rounds = self.options.within.unwrap_or_default().mul_f64(SHARE_OF_ROUNDS);
+        if self.has_time_for(for_rounds) {
+            return means.count(server, &self.options.scenarios[scenario], &self.manner()).await;
+        }
+        Figure { missing: Some("there was no time for it".to_owned()), ..Figure::default() }
     }
 
     /// One turn of everybody.
@@ -169,7 +170,11 @@ impl<'a> Course<'a> {
         for service in self.services() {
             fastrand::Rng::with_seed(round as u64).shuffle(&mut order);
             for &index in &order {
-                self.turn(round, index, service).await;
+                if self.has_time_for(Duration::ZERO) {
+                    self.turn(round, index, service).await;
+                } else {
+                    self.is_cut = true;
+                }
             }
         }
     }
@@ -179,6 +184,10 @@ impl<'a> Course<'a> {
         let contestant = &self.options.contestants[index];
         let mut server = self.start(contestant, service).await;
         for scenario in self.of_service(service) {
+            if !self.has_time_for(Duration::ZERO) {
+                self.is_cut = true;
+                break;
+            }
             self.progress.step(|| {
                 let scenario = self.options.scenarios[scenario];
                 format!("round {} of {}: {}, {scenario}", round + 1, self.options.rounds, contestant.name)
@@ -187,6 +196,14 @@ impl<'a> Course<'a> {
                 Ok(server) => measure(server, &self.options.scenarios[scenario], &self.manner()).await,
                 Err(why) => Err(why.clone()),
             };
+            if let Ok((turn, _)) = &measured {
+                let Turn { messages, cpu, .. } = turn;
+                tracing::info!(
+                    "round {}: {}: {messages} messages, CPU {cpu:?} µs each",
+                    round + 1,
+                    contestant.name
+                );
+            }
             if let Err(why) = &measured {
                 self.progress.tell(&format!("round {}: {} {why}", round + 1, contestant.name));
                 // The next scenario is not to suffer from it.
@@ -244,6 +261,9 @@ impl<'a> Course<'a> {
         scenarios.filter(|(_, scenario)| scenario.service == service).map(|(index, _)| index).collect()
     }
 }
+
+/// Of the time there is.
+const SHARE_OF_ROUNDS: f64 = 0.7;
 
 /// Of one round.
 const MOST_REPEATS: usize = 2;

@@ -54,6 +54,7 @@ pub(super) async fn measure(
     let mut load = Load::start(plan(server, scenario, manner))?;
     load.has_begun().await;
     sleep(manner.warm_up).await;
+    settle(server, scenario).await;
     let before = Sample::take(server, &load.progress);
     sleep(manner.duration).await;
     let after = Sample::take(server, &load.progress);
@@ -70,6 +71,21 @@ pub(super) async fn measure(
         after.since(&before, &mut turn);
     }
     Ok((turn, tally.exchange))
+}
+
+/// Waits until a server has started as many threads or processes as it wants for so many connections.
+async fn settle(server: &Server, scenario: &Scenario) {
+    let count = || Census::take(server.id()).map_or(0, |census| census.threads());
+    let deadline = clock() + PATIENCE;
+    let mut before = if scenario.connections < MANY { return } else { count() };
+    while clock() < deadline {
+        sleep(PAUSE).await;
+        let now = count();
+        if now == before {
+            return;
+        }
+        before = now;
+    }
 }
 
 impl Load {
@@ -171,7 +187,7 @@ pub(super) fn plan(server: &Server, scenario: &Scenario, manner: &Manner) -> Pla
         // It is ended when enough was seen of it, which may be late.
         until: Until::Time(manner.duration + PATIENCE),
         warm_up: manner.warm_up,
-        timeout: manner.duration.max(LEAST_TIMEOUT),
+        timeout: manner.duration.max(LEAST_TIMEOUT).max(OF_A_CONNECTION * scenario.connections as u32),
         threads: 1,
         cores: manner.core.into_iter().collect(),
         engine: Choice::Auto,
@@ -187,6 +203,15 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For an answer.
 const LEAST_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The same, where many connections come at once, and each may need a process to be started before the next.
+const OF_A_CONNECTION: Duration = Duration::from_millis(4);
+
+/// So many connections take a server longer than the usual warm-up to take on, if each needs a thread or a process.
+const MANY: usize = 100;
+
+/// In which a server that starts threads starts one.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// Between two looks at how far a load is.
 pub(super) const MOMENT: Duration = Duration::from_millis(1);

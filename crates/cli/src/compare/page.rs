@@ -16,7 +16,12 @@ pub(super) fn page(results: &Results) -> Page {
         sections.push(section("In short", vec![Part::Table(summary(results))]));
     }
     for outcome in &results.scenarios {
-        sections.push(scenario::section(outcome, &results.contestants));
+        let mut section = scenario::section(outcome, &results.contestants);
+        if results.scenarios.len() == 1 {
+            // The sentence stands at the top already.
+            section.parts.remove(0);
+        }
+        sections.push(section);
     }
     sections.push(section("What an idle connection costs", idle(results)));
     sections.push(section("How it was measured", manner(results)));

@@ -95,7 +95,11 @@ fn cells(row: &Row, idle: Option<&Figure>) -> Vec<String> {
 pub(super) fn what_it_came_to(row: &Row) -> String {
     let failures = row.failures.iter().map(|(class, count)| format!("{count} × {class}"));
     let parts: Vec<_> = failures.chain(row.trouble.clone()).collect();
-    if parts.is_empty() { "nothing was answered".to_owned() } else { parts.join("; ") }
+    match (parts.is_empty(), row.rounds.is_empty()) {
+        (true, true) => "not measured".to_owned(),
+        (true, false) => "nothing was answered".to_owned(),
+        _ => parts.join("; "),
+    }
 }
 
 const DASH: &str = "–";
@@ -128,6 +132,8 @@ mod tests {
     #[test]
     fn who_did_not_bear_it_has_said_what_it_came_to() {
         let mut row = Row { contestant: "blocking".to_owned(), ..Row::default() };
+        assert_eq!(what_it_came_to(&row), "not measured");
+        row.rounds.push(super::super::results::Turn::default());
         assert_eq!(what_it_came_to(&row), "nothing was answered");
         row.failures.insert("timeout".to_owned(), 49);
         row.trouble = Some("it ended".to_owned());

@@ -103,6 +103,9 @@ fn ratio(row: &Row, best: &Row, figure: impl Fn(&Turn) -> Option<f64>) -> Option
 
 /// What to take from it, in one sentence.
 fn sentence(rows: &[Row], best: Option<&Row>) -> String {
+    if rows.iter().all(|row| row.rounds.is_empty() && row.trouble.is_none()) {
+        return "Nothing was measured.".to_owned();
+    }
     let Some(best) = best else {
         return "Nobody bore this without a failure, so that there is nobody to recommend.".to_owned();
     };
@@ -224,6 +227,11 @@ mod tests {
         let outcome = outcome(&SCENARIO, vec![("gone".to_owned(), trouble)]);
         assert_eq!(outcome.best, None);
         assert!(outcome.sentence.starts_with("Nobody"), "{}", outcome.sentence);
+    }
+
+    #[test]
+    fn before_anything_was_measured_nobody_is_blamed() {
+        assert_eq!(judged(&[("one", &[]), ("other", &[])]).sentence, "Nothing was measured.");
     }
 
     #[test]

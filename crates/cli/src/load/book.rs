@@ -242,9 +242,10 @@ impl Book {
             length: now.saturating_duration_since(self.interval_began),
             ..std::mem::take(&mut self.interval)
         };
-        told.number = now.saturating_duration_since(self.began).as_secs();
-        self.interval.number = told.number;
-        self.interval_began = self.began + SECOND * u32::try_from(told.number).unwrap_or(u32::MAX);
+        let seconds = |until: Instant| until.saturating_duration_since(self.began).as_secs();
+        // Every thread has the same for the same second, and the last one's is a number of its own.
+        told.number = seconds(self.interval_began) + 1;
+        self.interval_began = self.began + SECOND * u32::try_from(seconds(now)).unwrap_or(u32::MAX);
         // Where nobody wants to know, nothing is lost.
         self.tell.try_send(told).ok();
     }

@@ -88,7 +88,7 @@ impl Tally {
 /// What a second came to, while it goes on.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Interval {
-    /// Which it is: the first ends a second after the beginning of the load, the warm-up included.
+    /// Which it is, from 1: the first ends a second after the threads have begun, to connect that is.
     pub(crate) number: u64,
     /// How long it was: the last is shorter.
     pub(crate) length: Duration,

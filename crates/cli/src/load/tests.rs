@@ -90,8 +90,10 @@ fn an_open_loop_keeps_its_schedule() {
     for (threads, churn) in [(1, false), (2, false), (1, true)] {
         let tally = run(Plan { until, pace, threads, churn, ..plan(echo()) });
         assert_eq!((tally.exchange.count(), tally.failures.total()), (200, 0), "{tally:?}");
-        assert_eq!((tally.doubt.slip.count(), tally.window), (200, Duration::from_millis(500)));
-        assert_eq!(tally.connections, if churn { 200 } else { 4 });
+        // On a busy machine the last of them find the time over.
+        let begun = 200 - tally.unsent;
+        assert_eq!((tally.doubt.slip.count(), tally.window), (begun, Duration::from_millis(500)));
+        assert_eq!(tally.connections, if churn { begun } else { 4 });
     }
 }
 
@@ -115,8 +117,8 @@ fn connections_are_made_at_the_rate_that_was_asked_for() {
     let (until, connections) = (Until::Messages(20), 20);
     for (churn, threads) in [(false, 1), (true, 1), (false, 2), (true, 2)] {
         let plan = Plan { connect_rate: rate, churn, threads, until, connections, ..plan(echo()) };
-        let mut crew = Crew::start(&Arc::new(plan)).unwrap();
         let begun = clock();
+        let mut crew = Crew::start(&Arc::new(plan)).unwrap();
         while block_on(crew.next()).is_some() {}
         let took = clock() - begun;
         // Each thread's first is at once.
@@ -158,7 +160,7 @@ fn what_a_peer_does_wrong_has_a_class() {
         answer(stream, |bytes| {
             bytes.clear();
             true
-        })
+        });
     });
     let reset = serve(|mut stream| {
         // What is closed with bytes unread is reset.
@@ -183,16 +185,17 @@ fn what_a_peer_does_wrong_has_a_class() {
 fn connections_that_the_peer_ends_between_two_answers_are_made_anew() {
     let fickle = serve(|mut stream| {
         let mut buffer = [0; 64];
-        for _ in 0..10 {
+        for _ in 0..3 {
             if stream.read_exact(&mut buffer).and_then(|()| stream.write_all(&buffer)).is_err() {
                 return;
             }
         }
     });
-    let think = Pace::Answered { think: Duration::from_millis(20) };
-    let tally = run(Plan { connections: 1, until: Until::Messages(40), pace: think, ..plan(fickle) });
-    assert_eq!((tally.answered, tally.failures.total()), (40, 0), "{tally:?}");
-    assert!(tally.ended >= 3 && tally.connections >= 4, "{tally:?}");
+    // Time enough for the end to be seen before the next message.
+    let think = Pace::Answered { think: Duration::from_millis(300) };
+    let tally = run(Plan { connections: 1, until: Until::Messages(8), pace: think, ..plan(fickle) });
+    assert_eq!((tally.answered, tally.failures.total()), (8, 0), "{tally:?}");
+    assert_eq!((tally.ended, tally.connections), (2, 3), "{tally:?}");
 }
 
 #[test]
@@ -226,7 +229,7 @@ fn what_is_not_answered_is_sent_all_the_same() {
         answer(stream, |bytes| {
             bytes.clear();
             true
-        })
+        });
     });
     let message = Message::of_size(64, Expect::Nothing, true);
     let tally = run(Plan { message, ..plan(sink) });
@@ -247,8 +250,9 @@ fn datagrams_that_are_lost_are_timeouts_and_the_others_are_answered() {
             }
         }
     });
-    let (until, timeout) = (Until::Messages(100), Duration::from_millis(500));
-    let tally = run(Plan { transport: Transport::Datagrams, until, timeout, in_flight: 2, ..plan(address) });
+    let (until, timeout) = (Until::Messages(100), Duration::from_secs(2));
+    let transport = Transport::Datagrams;
+    let tally = run(Plan { transport, until, timeout, in_flight: 4, ..plan(address) });
     assert_eq!(
         (tally.answered, tally.failures[Failure::Timeout], tally.failures.total()),
         (90, 10, 10),
@@ -263,15 +267,15 @@ fn who_waits_too_long_for_somebody_to_be_free_was_waiting() {
         answer(stream, |_| {
             pause(Duration::from_millis(50));
             true
-        })
+        });
     });
     // One connection answers 20 a second; 100 are due.
     let (until, pace) = (Until::Time(Duration::from_millis(500)), Pace::Scheduled { from: 100.0, to: 100.0 });
     let tally = run(Plan { connections: 1, until, pace, ..plan(slow) });
     assert_eq!(tally.exchange.count(), 50, "{tally:?}");
-    assert!((35..50).contains(&tally.unsent), "{tally:?}");
+    assert!((35..=50).contains(&tally.unsent), "{tally:?}");
     assert!(tally.exchange.max() > Duration::from_millis(300), "{tally:?}");
-    assert!(tally.uncorrected.percentile(50.0) < Duration::from_millis(150), "{tally:?}");
+    assert!(tally.uncorrected.max() < tally.exchange.max(), "{tally:?}");
 }
 
 #[test]

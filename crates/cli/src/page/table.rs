@@ -62,13 +62,15 @@ impl fmt::Display for Cell {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let caption = Escaped(&self.caption);
+        let shown = || (0..self.columns.len()).filter(|index| !self.is_missing(*index));
+        let class = if shown().count() > MANY { "table dense" } else { "table" };
         // Wide ones scroll on their own, by keys as well.
         writeln!(
             f,
-            "<div class=\"table\" role=\"region\" tabindex=\"0\" aria-label=\"{caption}\">\n<table>"
+            "<div class=\"{class}\" role=\"region\" tabindex=\"0\" aria-label=\"{caption}\">\n<table>"
         )?;
         writeln!(f, "<caption>{caption}</caption>\n<thead>\n<tr>")?;
-        for (index, column) in self.columns.iter().enumerate() {
+        for (index, column) in shown().map(|index| (index, &self.columns[index])) {
             let class = if self.is_numeric(index) { " class=\"number\"" } else { "" };
             writeln!(f, "<th scope=\"col\"{class}>{}</th>", Escaped(column))?;
         }
@@ -76,7 +78,7 @@ impl fmt::Display for Table {
         for (number, row) in self.rows.iter().enumerate() {
             let class = if self.marked == Some(number) { " class=\"marked\"" } else { "" };
             write!(f, "<tr{class}>")?;
-            for (index, cell) in row.iter().enumerate() {
+            for (index, cell) in shown().filter_map(|index| Some((index, row.get(index)?))) {
                 match (index, self.is_numeric(index)) {
                     (0, _) => write!(f, "<th scope=\"row\">{cell}</th>")?,
                     (_, true) => write!(f, "<td class=\"number\">{cell}</td>")?,
@@ -90,8 +92,17 @@ impl fmt::Display for Table {
 }
 
 impl Table {
+    /// Whether nothing of a column was measured: then it is left out.
+    fn is_missing(&self, column: usize) -> bool {
+        let mut cells = self.rows.iter().filter_map(|row| row.get(column)).peekable();
+        column > 0 && cells.peek().is_some() && cells.all(|cell| *cell == Cell::Missing)
+    }
+
     /// Whether a column holds numbers, or nothing.
     fn is_numeric(&self, column: usize) -> bool {
         column > 0 && self.rows.iter().filter_map(|row| row.get(column)).all(Cell::is_number)
     }
 }
+
+/// Columns that have room enough.
+const MANY: usize = 9;

@@ -94,6 +94,18 @@ fn numbers_are_there_unrounded_and_columns_of_them_are_told_apart() {
 }
 
 #[test]
+fn a_column_of_which_nothing_was_measured_is_left_out() {
+    let rows = vec![
+        vec![Cell::text("a"), Cell::Missing, Cell::count(7)],
+        vec![Cell::text("b"), Cell::Missing, Cell::Missing],
+    ];
+    let columns = ["server", "calls", "switches"].map(str::to_owned).to_vec();
+    let html = Table { caption: String::new(), columns, rows, marked: None }.to_string();
+    assert!(!html.contains("calls") && html.contains("switches"), "{html}");
+    assert_eq!((html.matches("<td").count(), html.matches("<th ").count()), (2, 2 + 2), "{html}");
+}
+
+#[test]
 fn nothing_measured_is_said_and_not_drawn() {
     let bars = Bars { axis: String::new(), unit: Unit::Time, parts: Vec::new(), bars: Vec::new() };
     let empty = [

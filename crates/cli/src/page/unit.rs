@@ -57,6 +57,16 @@ impl Unit {
     }
 }
 
+impl Unit {
+    /// The unit in which this is said, as a number, if it is none of a power of ten.
+    pub(super) fn base(self, value: f64) -> f64 {
+        match self {
+            Self::Size => SIZES.iter().map(|(scale, _)| *scale).find(|scale| value >= *scale).unwrap_or(1.0),
+            _ => 1.0,
+        }
+    }
+}
+
 /// In the largest unit of which there is one.
 fn scaled(value: f64, units: &[(f64, &str)]) -> String {
     // As it will be rounded: 999.9996 µs are a millisecond.

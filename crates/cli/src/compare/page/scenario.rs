@@ -13,6 +13,10 @@ pub(super) fn section(outcome: &Outcome, entrants: &[Entrant]) -> Section {
     let mut parts = vec![Part::Text(outcome.sentence.clone())];
     if let Some(best) = best(outcome) {
         parts.push(Part::Figures(figures(best, entrants)));
+        if let Some(entrant) = entrants.iter().find(|entrant| entrant.name == best.contestant) {
+            parts.push(Part::Text(format!("{} was started so:", best.contestant)));
+            parts.push(Part::Command(entrant.command.join(" ")));
+        }
     }
     parts.push(Part::Plot(cpu(outcome)));
     parts.push(Part::Plot(rate(outcome)));

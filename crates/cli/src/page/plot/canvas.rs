@@ -68,16 +68,6 @@ impl Canvas {
         .expect("a string takes all there is");
         svg
     }
-
-    #[cfg(test)]
-    pub(super) fn height(&self) -> f64 {
-        self.height
-    }
-
-    #[cfg(test)]
-    pub(super) fn layers(&self) -> &str {
-        &self.layers
-    }
 }
 
 impl Pen<'_> {

@@ -68,7 +68,7 @@ impl Bars {
         let most = self.most();
         let highs = self.bars.iter().filter_map(|bar| bar.interval.map(|(_, high)| high));
         let ends = highs.chain(self.bars.iter().filter_map(Bar::length)).map(|end| end.min(most));
-        let scale = Scale::linear(ends, (frame.left, frame.right));
+        let scale = Scale::linear(ends, (frame.left, frame.right)).counted_in(|most| self.unit.base(most));
         let is_cut = |bar: &Bar| bar.length().is_some_and(|length| length > most);
         let cut = if self.bars.iter().any(is_cut) { "; bars with a gap are longer than shown" } else { "" };
         let mut canvas = frame.canvas(&entries, &scale, self.unit, &format!("{}{cut}", self.axis));

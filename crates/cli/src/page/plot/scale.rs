@@ -10,6 +10,8 @@ pub(super) struct Scale {
     /// Of the places: `from` belongs to `low`.
     from: f64,
     to: f64,
+    /// What ticks are round multiples of, times a power of ten.
+    unit: f64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +27,12 @@ impl Scale {
     pub(super) fn linear(values: impl IntoIterator<Item = f64>, (from, to): (f64, f64)) -> Self {
         let highest = finite(values).fold(0.0, f64::max);
         let high = if highest > 0.0 { highest } else { 1.0 };
-        Self { kind: Kind::Linear, low: 0.0, high, from, to }
+        Self { kind: Kind::Linear, low: 0.0, high, from, to, unit: 1.0 }
+    }
+
+    /// The same, counted in a unit: three KiB are round.
+    pub(super) fn counted_in(self, unit: impl Fn(f64) -> f64) -> Self {
+        Self { unit: unit(self.high), ..self }
     }
 
     /// From the lowest to the highest of these values, a decade at least. What is not above zero lies at the low end.
@@ -35,13 +42,13 @@ impl Scale {
             positive.fold((f64::INFINITY, 0.0), |(low, high), value| (value.min(low), value.max(high)));
         let (low, high) = if low.is_finite() { (below(low), above(high)) } else { (0.1, 1.0) };
         let high = if high < low * 9.99 { above(low * 9.99) } else { high };
-        Self { kind: Kind::Log, low, high, from, to }
+        Self { kind: Kind::Log, low, high, from, to, unit: 1.0 }
     }
 
     /// From 0 to the highest of these percentiles, 90 at least.
     pub(super) fn tail(percents: impl IntoIterator<Item = f64>, (from, to): (f64, f64)) -> Self {
         let high = finite(percents).filter(|percent| *percent < 100.0).fold(90.0, f64::max);
-        Self { kind: Kind::Tail, low: 0.0, high, from, to }
+        Self { kind: Kind::Tail, low: 0.0, high, from, to, unit: 1.0 }
     }
 
     /// Where a value lies; at the nearer end, if it is beyond them.
@@ -61,7 +68,7 @@ impl Scale {
         let at_most = at_most.max(2);
         match self.kind {
             Kind::Linear => {
-                let step = above_round(self.high / at_most as f64);
+                let step = above_round(self.high / self.unit / at_most as f64) * self.unit;
                 // Not by adding up: 0.30000000000000004 is not round.
                 (0..)
                     .map(|count| f64::from(count) * step)
@@ -137,6 +144,12 @@ mod tests {
         assert_eq!(scale.place(0.0), 10.0);
         assert_eq!(scale.place(0.93), 110.0);
         assert_eq!(scale.ticks(5), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8]);
+    }
+
+    #[test]
+    fn ticks_of_sizes_are_round_in_their_unit() {
+        let scale = Scale::linear([25_000.0], (0.0, 100.0)).counted_in(|_| 1024.0);
+        assert_eq!(scale.ticks(5), [0.0, 5.0, 10.0, 15.0, 20.0].map(|kibibytes| kibibytes * 1024.0));
     }
 
     #[test]
