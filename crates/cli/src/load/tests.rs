@@ -291,6 +291,24 @@ fn a_load_that_is_stopped_ends_at_once_with_what_it_has() {
 }
 
 #[test]
+fn messages_that_nobody_is_left_for_are_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut message = [0; 64];
+        for _ in 0..10 {
+            stream.read_exact(&mut message).unwrap();
+            stream.write_all(&message).unwrap();
+        }
+    });
+    let timeout = Duration::from_millis(500);
+    let tally = run(Plan { connections: 1, timeout, ..plan(address) });
+    assert_eq!(tally.answered, 10, "{tally:?}");
+    assert!(tally.failures[Failure::Refused] > 0, "{tally:?}");
+}
+
+#[test]
 fn nobody_there_is_told_for_each_connection() {
     // Bound and not listening: nobody else can listen there meanwhile.
     let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();

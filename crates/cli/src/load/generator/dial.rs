@@ -189,6 +189,9 @@ impl Generator<'_> {
             self.tickets.remove(ticket);
             self.engine.cancel(ticket);
         }
+        if connection.is_open() {
+            self.lost_at = self.engine.now();
+        }
         if let Some(socket) = connection.socket() {
             self.engine.close(socket, Close::Now);
         }
