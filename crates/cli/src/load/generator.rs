@@ -45,6 +45,8 @@ pub(super) struct Generator<'a> {
     closed: BinaryHeap<Reverse<(Instant, usize)>>,
     /// How many are being connected.
     connecting: usize,
+    /// When the last of those that were open was lost.
+    lost_at: Instant,
     /// When the next may be.
     next_connect: Instant,
     /// Since when there have not been too many.
@@ -106,6 +108,7 @@ impl<'a> Generator<'a> {
             thinking: VecDeque::new(),
             closed: closed.into(),
             connecting: 0,
+            lost_at: now,
             next_connect: now,
             room_since: now,
             schedule: None,
@@ -184,7 +187,15 @@ impl<'a> Generator<'a> {
 
     /// Whether nothing more is to be sent.
     fn is_done(&self, now: Instant) -> bool {
-        self.left == Some(0) || self.gate.is_enough() || self.book.end.is_some_and(|end| now >= end)
+        self.left == Some(0) || self.book.end.is_some_and(|end| now >= end) || self.is_deserted(now)
+    }
+
+    /// Whether a load that ends with a message has nobody left to send it to, for as long as one waits for an answer.
+    fn is_deserted(&self, now: Instant) -> bool {
+        self.left.is_some()
+            && !self.plan.churn
+            && now.saturating_duration_since(self.lost_at) > self.plan.timeout
+            && !self.connections.iter().any(Connection::is_open)
     }
 
     /// Whether nothing is waited for any more: what is, for too long, is given up.
