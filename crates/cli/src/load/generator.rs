@@ -20,6 +20,7 @@ use switchboard::engine::{Done, Failed, Ticket};
 use super::book::Book;
 use super::connection::{Connection, Heard};
 use super::gate::Gate;
+use super::message::Expect;
 use super::plan::{Pace, Plan, Until};
 use super::schedule::Schedule;
 use super::tally::{Interval, Phase, Tally};
@@ -54,6 +55,8 @@ pub(super) struct Generator<'a> {
     schedule: Option<Schedule>,
     /// When it was last looked for what is due, after somebody had been free for it.
     absent_until: Instant,
+    /// Whether an answer is followed by a message, and waits for nothing and nobody. Where there are no answers, that would never end.
+    goes_on_at_once: bool,
     /// How many messages are still to be sent, of this thread's share, where they are counted.
     left: Option<u64>,
     next_sweep: Instant,
@@ -113,6 +116,8 @@ impl<'a> Generator<'a> {
             room_since: now,
             schedule: None,
             absent_until: now,
+            goes_on_at_once: plan.pace == (Pace::Answered { think: Duration::ZERO })
+                && plan.message.expect != Expect::Nothing,
             left: None,
             next_sweep: now + plan.timeout,
             book: Book::new(now, plan.pace.is_open(), tell),
@@ -187,7 +192,10 @@ impl<'a> Generator<'a> {
 
     /// Whether nothing more is to be sent.
     fn is_done(&self, now: Instant) -> bool {
-        self.left == Some(0) || self.book.end.is_some_and(|end| now >= end) || self.is_deserted(now)
+        self.left == Some(0)
+            || self.gate.is_enough()
+            || self.book.end.is_some_and(|end| now >= end)
+            || self.is_deserted(now)
     }
 
     /// Whether a load that ends with a message has nobody left to send it to, for as long as one waits for an answer.

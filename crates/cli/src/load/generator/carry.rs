@@ -226,7 +226,12 @@ impl Generator<'_> {
     }
 
     fn told(&mut self, index: usize, heard: &[Heard], now: Instant) {
+        let epoch = self.connections[index].epoch;
         for &what in heard {
+            // The next message may have found the connection broken off, and all that is left was lost with it.
+            if self.connections[index].epoch != epoch {
+                return;
+            }
             match what {
                 Heard::FirstByte(exchange) => self.book.first_byte(&exchange, now),
                 Heard::Answer(exchange) => self.answered(index, exchange, now),
@@ -252,6 +257,9 @@ impl Generator<'_> {
     fn go_on(&mut self, index: usize, now: Instant) {
         if self.plan.churn {
             self.replace(index, now, Duration::ZERO);
+        } else if self.goes_on_at_once && self.is_sending() && !self.is_done(now) {
+            let sent = self.engine.clock();
+            self.send(index, sent, sent);
         } else {
             self.free_slot(index, now, Duration::ZERO);
         }
