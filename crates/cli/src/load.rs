@@ -48,6 +48,7 @@ use crate::stop::{First, Signal, Signals, first};
 
 pub(crate) use crew::{Crew, Progress};
 pub(crate) use doubt::doubts;
+pub(crate) use failure::Failures;
 pub(crate) use limit::Limit;
 pub(crate) use message::{Expect, Message};
 pub(crate) use options::{Measure, Options, Task, Telling};

@@ -115,7 +115,7 @@ impl<'a> Generator<'a> {
             absent_until: now,
             left: None,
             next_sweep: now + plan.timeout,
-            book: Book::new(now, tell),
+            book: Book::new(now, plan.pace.is_open(), tell),
             heard: Vec::new(),
         }
     }
