@@ -196,7 +196,7 @@ pub(super) fn plan(server: &Server, scenario: &Scenario, manner: &Manner) -> Pla
         timeout: manner.duration.max(LEAST_TIMEOUT).max(OF_A_CONNECTION * scenario.connections as u32),
         threads: 1,
         cores: manner.core.into_iter().collect(),
-        engine: Choice::Auto,
+        engine: Choice::for_load(),
     }
 }
 

@@ -61,6 +61,8 @@ pub(super) struct Generator<'a> {
     left: Option<u64>,
     next_sweep: Instant,
     book: Book,
+    /// Answers in this pass.
+    answered: u64,
     heard: Vec<Heard>,
 }
 
@@ -121,6 +123,7 @@ impl<'a> Generator<'a> {
             left: None,
             next_sweep: now + plan.timeout,
             book: Book::new(now, plan.pace.is_open(), tell),
+            answered: 0,
             heard: Vec::new(),
         }
     }
@@ -164,6 +167,7 @@ impl<'a> Generator<'a> {
                 Error::refused(format_args!("cannot go on measuring: {}", reason(&error)))
             })?;
             self.settle(&finished);
+            self.gate.count_answered(std::mem::take(&mut self.answered));
         }
     }
 

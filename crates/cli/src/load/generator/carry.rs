@@ -244,7 +244,7 @@ impl Generator<'_> {
     /// An exchange has come to its end, and another may begin.
     fn answered(&mut self, index: usize, exchange: Exchange, now: Instant) {
         self.book.answered(&exchange, now);
-        self.gate.count_answered(1);
+        self.answered += 1;
         self.go_on(index, now);
     }
 
