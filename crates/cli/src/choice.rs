@@ -51,8 +51,12 @@ impl Choice {
     /// Opens the engine. Says why it is not the one that was to be expected.
     pub(crate) fn open(self) -> Result<Box<dyn Engine>, Error> {
         match self {
-            Self::Named(mechanism) => engine::with(mechanism)
-                .map_err(|error| self.refusal(format!("--engine {mechanism}"), mechanism, &error)),
+            Self::Named(mechanism) => {
+                let opened = engine::with(mechanism)
+                    .map_err(|error| self.refusal(format!("--engine {mechanism}"), mechanism, &error))?;
+                tracing::info!("engine {mechanism}");
+                Ok(opened)
+            }
             Self::Auto => {
                 // Its message names the variable.
                 let choice =

@@ -171,7 +171,7 @@ fn a_server_that_does_not_answer_is_given_up_in_time_or_by_ctrl_c() {
     let mut command = switchboard(&["load", &address.to_string(), "-v", "--timeout", "1h"]);
     command.stdout(Stdio::piped());
     let running = Server::spawn(command, address);
-    running.wait_for_log("engine ");
+    running.wait_for_log("engine");
     // From there on to the catching of signals is a moment.
     std::thread::sleep(Duration::from_millis(300));
     running.signal(Signal::INT);
