@@ -65,7 +65,10 @@ impl Server {
         match timeout(patience, ready).await {
             Ok(Ok(())) => Ok(server),
             Ok(Err(why)) => Err(why),
-            Err(_) => Err(server.with_last_words(format!("does not listen within {patience:?}"))),
+            Err(_) => {
+                let whereabouts = if is_ours { String::new() } else { format!(" on {address}") };
+                Err(server.with_last_words(format!("does not listen{whereabouts} within {patience:?}")))
+            }
         }
     }
 
