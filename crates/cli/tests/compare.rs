@@ -369,6 +369,31 @@ fn a_signal_has_it_tell_what_it_has_and_leaves_no_process_behind() {
 }
 
 #[test]
+fn no_child_of_a_server_outlives_a_comparison_that_is_killed() {
+    let pids = Scratch::new("children");
+    let script = format!(
+        "{} serve --listen 127.0.0.1:{{port}} & echo $! $$ >> {}; wait",
+        env!("CARGO_BIN_EXE_switchboard"),
+        pids.path()
+    );
+    let with = format!("parent=sh -c '{script}'");
+    let mut command = switchboard(&["compare", "--models", "none", "--duration", "10s", "--with", &with]);
+    command.stdout(Stdio::piped());
+    let comparison = Server::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
+    // The first has been ended by then, so that one is at work.
+    wait_until("servers start", || pids.processes().len() >= 4);
+    comparison.signal(Signal::KILL);
+    assert_eq!(comparison.end().code, None);
+    wait_until("all have ended", || pids.processes().iter().all(|id| !is_running(*id)));
+}
+
+/// Whether it is there, and not only waits for somebody to ask what became of it.
+fn is_running(id: Pid) -> bool {
+    let about = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).unwrap_or_default();
+    about.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
+}
+
+#[test]
 fn no_server_outlives_a_comparison_that_is_killed() {
     let pids = Scratch::new("killed");
     let comparison = start_with_runaways(&pids);
