@@ -41,6 +41,13 @@ impl Choice {
         }
     }
 
+    /// What a load is put on from, if nobody says: the engine on which that costs least (`docs/measuring.md`), unless the
+    /// environment names one.
+    pub(crate) fn for_load() -> Self {
+        let is_named = std::env::var_os("SWITCHBOARD_ENGINE").is_some_and(|name| !name.is_empty());
+        if is_named || !Mechanism::Epoll.is_available() { Self::Auto } else { Self::Named(Mechanism::Epoll) }
+    }
+
     /// Opens the engine. Says why it is not the one that was to be expected.
     pub(crate) fn open(self) -> Result<Box<dyn Engine>, Error> {
         match self {

@@ -48,6 +48,7 @@ use crate::stop::{First, Signal, Signals, first};
 
 pub(crate) use crew::{Crew, Progress};
 pub(crate) use doubt::{doubts, of_faults};
+pub(crate) use failure::Failures;
 pub(crate) use headroom::check_connections;
 pub(crate) use limit::Limit;
 pub(crate) use message::{Expect, Message};

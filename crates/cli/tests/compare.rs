@@ -11,6 +11,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
 
@@ -22,10 +23,14 @@ use server::{DEADLINE, Ended, Server, run_to_end, switchboard};
 /// Short, and so one that says little: what it says is to be right all the same.
 const SHORT: &str = "--rounds 1 --duration 150ms --warm-up 30ms";
 
+/// Held by who measures: they all use the same two processors, so that of several at once some would not get to measure anything.
+static MEASURING: Mutex<()> = Mutex::new(());
+
 /// Runs it with these arguments, and more that may have blanks in them.
 fn compare(arguments: &str, more: &[&str]) -> Ended {
     let words: Vec<_> =
         ["compare"].into_iter().chain(arguments.split_whitespace()).chain(more.iter().copied()).collect();
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
     run_to_end(switchboard(&words))
 }
 
@@ -355,6 +360,7 @@ fn start_with_runaways(pids: &Scratch) -> Server {
 
 #[test]
 fn a_signal_has_it_tell_what_it_has_and_leaves_no_process_behind() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
     let pids = Scratch::new("pids");
     let comparison = start_with_runaways(&pids);
     comparison.wait_for_log("round 2 of 1000");
@@ -370,6 +376,7 @@ fn a_signal_has_it_tell_what_it_has_and_leaves_no_process_behind() {
 
 #[test]
 fn no_child_of_a_server_outlives_a_comparison_that_is_killed() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
     let pids = Scratch::new("children");
     let script = format!(
         "{} serve --listen 127.0.0.1:{{port}} & echo $! $$ >> {}; wait",
@@ -395,6 +402,7 @@ fn is_running(id: Pid) -> bool {
 
 #[test]
 fn no_server_outlives_a_comparison_that_is_killed() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
     let pids = Scratch::new("killed");
     let comparison = start_with_runaways(&pids);
     wait_until("a server starts", || pids.processes().len() >= 2);

@@ -8,6 +8,7 @@
 
 mod measured;
 
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -59,6 +60,13 @@ fn what_was_sent_has_come_to_the_server_whatever_the_way() {
 }
 
 #[test]
+fn datagrams_to_any_address_are_answered_by_this_machine() {
+    let server = Echo::on_udp("0.0.0.0:0");
+    let measured = measure(&server.target, "-c 2 -n 100 --udp --timeout 60s");
+    assert_eq!((measured.number("answered"), server.counts.datagrams.load(Ordering::Relaxed)), (100, 100));
+}
+
+#[test]
 fn each_byte_is_verified_and_a_wrong_one_costs_one_exchange() {
     for (size, arguments) in [(64, "-s 64 --in-flight 64"), (16, "-s 16 --in-flight 16"), (5000, "-s 5000")] {
         // Each 50th message has a byte that is wrong, the next one each time.
@@ -86,7 +94,7 @@ fn answers_out_of_step_are_no_answers() {
     for lost in [true, false] {
         let server = serve(move |mut stream| {
             let (mut bytes, mut heard) = (vec![0; 4096], 0);
-            while let Ok(count @ 1..) = std::io::Read::read(&mut stream, &mut bytes) {
+            while let Ok(count @ 1..) = stream.read(&mut bytes) {
                 let mut answer = bytes[..count].to_vec();
                 if (heard..heard + count).contains(&1000) {
                     let at = 1000 - heard;
@@ -97,7 +105,7 @@ fn answers_out_of_step_are_no_answers() {
                     }
                 }
                 heard += count;
-                if std::io::Write::write_all(&mut stream, &answer).is_err() {
+                if stream.write_all(&answer).is_err() {
                     return;
                 }
             }
@@ -117,9 +125,9 @@ fn exchanges_that_timed_out_are_in_the_tail() {
     // Each 20th is never answered.
     let server = serve(move |mut stream| {
         let mut message = [0; 64];
-        while std::io::Read::read_exact(&mut stream, &mut message).is_ok() {
+        while stream.read_exact(&mut message).is_ok() {
             let is_answered = number.fetch_add(1, Ordering::Relaxed) % 20 != 19;
-            if is_answered && std::io::Write::write_all(&mut stream, &message).is_err() {
+            if is_answered && stream.write_all(&message).is_err() {
                 return;
             }
         }

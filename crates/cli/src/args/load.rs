@@ -81,9 +81,10 @@ pub(super) struct LowLoad {
     udp: bool,
 
     /// What the generator runs on: auto (what SWITCHBOARD_ENGINE names, or else the best there is), uring, epoll, poll,
-    /// select, kqueue or devpoll; no system has them all
-    #[arg(long, value_name = "ENGINE", default_value = DEFAULT_ENGINE)]
-    engine: String,
+    /// select, kqueue or devpoll; no system has them all [default: what SWITCHBOARD_ENGINE names, or else epoll, where it is
+    /// the quickest]
+    #[arg(long, value_name = "ENGINE")]
+    engine: Option<String>,
 
     /// Find the highest rate, to 5 %, that keeps this, such as 'p99<5ms'; --rate is where to begin
     #[arg(long, value_name = "LIMIT", conflicts_with_all = ["messages", "think"])]
@@ -178,7 +179,7 @@ impl LowLoad {
             warm_up: understand_time("warm-up", &self.warm_up)?,
             timeout: some_time("timeout", &self.timeout)?,
             threads: self.threads(connections)?,
-            engine: self.engine.parse::<Choice>()?,
+            engine: self.engine.as_deref().map_or(Ok(Choice::for_load()), str::parse)?,
             seek,
         })
     }
@@ -293,9 +294,6 @@ fn understand_goal(text: &str) -> Result<Limit, Error> {
         "no rate would be too high for it; give what may not be exceeded, such as 'p99<5ms'",
     ))
 }
-
-/// Said here only.
-const DEFAULT_ENGINE: &str = "auto";
 
 /// Of a load of which nothing is said.
 const DURATION: Duration = Duration::from_secs(10);

@@ -16,7 +16,9 @@ use super::contestant::Scenario;
 use super::results::Turn;
 use super::server::Server;
 use crate::choice::Choice;
-use crate::load::{Crew, Expect, Message, Pace, Plan, Progress, Tally, Times, Transport, Until, doubts};
+use crate::load::{
+    Crew, Expect, Failures, Message, Pace, Plan, Progress, Tally, Times, Transport, Until, doubts,
+};
 use crate::service::Service;
 
 /// How to measure.
@@ -33,6 +35,8 @@ pub(super) struct Load {
     crew: Option<Crew>,
     pub(super) plan: Arc<Plan>,
     pub(super) progress: Progress,
+    /// At any time, those of the warm-up included.
+    failures: Failures,
 }
 
 /// What a server has spent and answered up to a moment.
@@ -59,14 +63,15 @@ pub(super) async fn measure(
     sleep(manner.duration).await;
     let after = Sample::take(server, &load.progress);
     load.progress.finish();
-    // Whoever is never answered comes to his timeout, which is to be told.
+    // Whoever is never answered comes to his timeout, which is to be told, although he has waited since the warm-up.
     timeout(2 * load.plan.timeout, load.over()).await.ok();
+    let failures = load.failures;
     let plan = Arc::clone(&load.plan);
     let tally = load.end()?;
     if let Some(fate) = server.has_ended() {
         return Err(fate);
     }
-    let mut turn = turn(&plan, &tally);
+    let mut turn = turn(&plan, &tally, &failures);
     if let (Ok(before), Ok(after)) = (before, after) {
         after.since(&before, &mut turn);
     }
@@ -94,7 +99,7 @@ impl Load {
         let plan = Arc::new(plan);
         let crew = Crew::start(&plan).map_err(|error| error.to_string())?;
         let progress = crew.progress();
-        Ok(Self { crew: Some(crew), plan, progress })
+        Ok(Self { crew: Some(crew), plan, progress, failures: Failures::default() })
     }
 
     /// Waits until all connections are there, or have failed to come.
@@ -107,8 +112,9 @@ impl Load {
 
     /// Waits for its end.
     async fn over(&mut self) {
-        if let Some(crew) = &mut self.crew {
-            while crew.next().await.is_some() {}
+        let Some(crew) = &mut self.crew else { return };
+        while let Some(interval) = crew.next().await {
+            self.failures += interval.failures;
         }
     }
 
@@ -150,9 +156,9 @@ impl Sample {
 }
 
 /// What the generator saw of it.
-fn turn(plan: &Plan, tally: &Tally) -> Turn {
+fn turn(plan: &Plan, tally: &Tally, failures: &Failures) -> Turn {
     let of = |percent| (!tally.exchange.is_empty()).then(|| microseconds(tally.exchange.percentile(percent)));
-    let failures = tally.failures.iter().map(|(failure, count)| (failure.name().to_owned(), count));
+    let failures = failures.iter().map(|(failure, count)| (failure.name().to_owned(), count));
     Turn {
         messages: tally.answered,
         seconds: tally.window.as_secs_f64(),
@@ -190,7 +196,7 @@ pub(super) fn plan(server: &Server, scenario: &Scenario, manner: &Manner) -> Pla
         timeout: manner.duration.max(LEAST_TIMEOUT).max(OF_A_CONNECTION * scenario.connections as u32),
         threads: 1,
         cores: manner.core.into_iter().collect(),
-        engine: Choice::Auto,
+        engine: Choice::for_load(),
     }
 }
 

@@ -113,6 +113,9 @@ fn sentence(rows: &[Row], best: Option<&Row>) -> String {
     let others: Vec<_> =
         rows.iter().filter(|row| row.is_sound() && row.contestant != best.contestant).collect();
     let name = &best.contestant;
+    if rows.len() == 1 {
+        return format!("{name} spends {spent:.2} µs of CPU for a message; nobody else took part.");
+    }
     if others.is_empty() {
         return format!(
             "Of those compared only {name} bore this without a failure: {spent:.2} µs of CPU for a message."
@@ -232,6 +235,8 @@ mod tests {
     #[test]
     fn before_anything_was_measured_nobody_is_blamed() {
         assert_eq!(judged(&[("one", &[]), ("other", &[])]).sentence, "Nothing was measured.");
+        let said = "one spends 2.00 µs of CPU for a message; nobody else took part.";
+        assert_eq!(judged(&[("one", &[2.0; 6])]).sentence, said);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::connection::Exchange;
 use super::failure::Failure;
 use super::processor::Processor;
 use super::tally::{Interval, Phase, Tally};
+use super::times::Times;
 use crate::error::reason;
 
 /// What one thread keeps count of.
@@ -20,8 +21,15 @@ pub(super) struct Book {
     pub(super) measure_from: Instant,
     /// When nothing more is sent, where that is a matter of time.
     pub(super) end: Option<Instant>,
+    is_open_loop: bool,
     tally: Tally,
     interval: Interval,
+    /// The exchanges of this second that count: those whose answers came whole, so that the first byte came with the last, and the
+    /// others. A message is recorded once; what it is to be added to is seen to once a second.
+    whole: Times,
+    in_parts: Times,
+    /// When an exchange was due whose answer has begun in this moment, and that moment.
+    first_byte: Option<(Instant, Instant)>,
     /// When the thread began, and its seconds with it.
     began: Instant,
     interval_began: Instant,
@@ -33,12 +41,16 @@ pub(super) struct Book {
 }
 
 impl Book {
-    pub(super) fn new(now: Instant, tell: Sender<Interval>) -> Self {
+    pub(super) fn new(now: Instant, is_open_loop: bool, tell: Sender<Interval>) -> Self {
         Self {
             phase: Phase::Connecting,
             measure_from: now,
             end: None,
+            is_open_loop,
             tally: Tally::default(),
+            whole: Times::default(),
+            in_parts: Times::default(),
+            first_byte: None,
             interval: Interval::default(),
             began: now,
             interval_began: now,
@@ -86,7 +98,11 @@ impl Book {
             self.tally.window = self.tally.window.max(last.saturating_duration_since(self.measure_from));
             self.note_share(now.saturating_duration_since(self.measure_from));
         }
+        self.note_first_byte();
         self.publish(now, 0);
+        if !self.is_open_loop {
+            self.tally.uncorrected = self.tally.exchange.clone();
+        }
         self.tally
     }
 
@@ -160,21 +176,32 @@ impl Book {
         }
     }
 
+    /// The first byte of an answer has come: whether with all others is soon known.
     pub(super) fn first_byte(&mut self, exchange: &Exchange, now: Instant) {
-        if self.counts(exchange.intended) {
-            self.tally.first_byte.record(now.saturating_duration_since(exchange.intended));
+        self.note_first_byte();
+        self.first_byte = Some((exchange.intended, now));
+    }
+
+    /// It came alone.
+    fn note_first_byte(&mut self) {
+        if let Some((intended, at)) = self.first_byte.take().filter(|(intended, _)| self.counts(*intended)) {
+            self.tally.first_byte.record(at.saturating_duration_since(intended));
         }
     }
 
     pub(super) fn answered(&mut self, exchange: &Exchange, now: Instant) {
+        let is_whole = self.first_byte == Some((exchange.intended, now));
+        if is_whole {
+            self.first_byte = None;
+        }
         let time = now.saturating_duration_since(exchange.intended);
         self.interval.answered += 1;
-        self.interval.exchange.record(time);
         if !self.counts(exchange.intended) {
-            return;
+            return self.interval.exchange.record(time);
         }
-        self.tally.exchange.record(time);
-        self.tally.uncorrected.record(now.saturating_duration_since(exchange.sent));
+        let times = if is_whole { &mut self.whole } else { &mut self.in_parts };
+        times.record(time);
+        self.note_uncorrected(exchange, now);
         if self.end.is_none_or(|end| now <= end) {
             self.tally.answered += 1;
             self.last_answer = Some(now);
@@ -185,9 +212,17 @@ impl Book {
     pub(super) fn timed_out(&mut self, exchange: &Exchange, now: Instant) {
         self.failed(Failure::Timeout, std::slice::from_ref(exchange), None);
         let time = now.saturating_duration_since(exchange.intended);
-        self.interval.exchange.record(time);
         if self.counts(exchange.intended) {
-            self.tally.exchange.record(time);
+            self.in_parts.record(time);
+            self.note_uncorrected(exchange, now);
+        } else {
+            self.interval.exchange.record(time);
+        }
+    }
+
+    /// In a closed loop, messages are sent when they are due.
+    fn note_uncorrected(&mut self, exchange: &Exchange, now: Instant) {
+        if self.is_open_loop {
             self.tally.uncorrected.record(now.saturating_duration_since(exchange.sent));
         }
     }
@@ -242,6 +277,13 @@ impl Book {
             length: now.saturating_duration_since(self.interval_began),
             ..std::mem::take(&mut self.interval)
         };
+        for times in [&mut self.whole, &mut self.in_parts] {
+            told.exchange += times;
+            self.tally.exchange += times;
+        }
+        self.tally.first_byte += &self.whole;
+        self.whole.clear();
+        self.in_parts.clear();
         let seconds = |until: Instant| until.saturating_duration_since(self.began).as_secs();
         // Every thread has the same for the same second, and the last one's is a number of its own.
         told.number = seconds(self.interval_began) + 1;

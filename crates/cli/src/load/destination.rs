@@ -22,13 +22,13 @@ pub(super) async fn find(measure: &Measure) -> Result<Address, Error> {
     let mut refusals = Vec::new();
     for address in &addresses {
         let tried = match transport {
-            Transport::Stream => answers(address, *time).await,
+            Transport::Stream => answers(address, *time).await.map(|()| address.clone()),
             Transport::Datagrams => is_reachable(address),
         };
         match tried {
-            Ok(()) => {
+            Ok(address) => {
                 tracing::info!("{target} is {address}");
-                return Ok(address.clone());
+                return Ok(address);
             }
             Err(error) => refusals.push(error),
         }
@@ -40,12 +40,13 @@ async fn answers(address: &Address, time: Duration) -> io::Result<()> {
     Stream::connect_timeout(Target::from(address.clone()), time).await.map(drop)
 }
 
-/// Whether there is a way there: who listens does not show.
-fn is_reachable(address: &Address) -> io::Result<()> {
+/// Whether there is a way there, and from where answers will come: who sends to 0.0.0.0 hears from 127.0.0.1. Who listens does not show.
+fn is_reachable(address: &Address) -> io::Result<Address> {
     let Address::Ip(peer) = *address else { return Err(io::ErrorKind::Unsupported.into()) };
     let any = if peer.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
     UdpSocket::bind(SocketAddr::new(any, 0))
-        .and_then(|socket| socket.connect(peer))
+        .and_then(|socket| socket.connect(peer).and_then(|()| socket.peer_addr()))
+        .map(Address::Ip)
         .map_err(|error| io::Error::new(error.kind(), format!("cannot send to {address}: {error}")))
 }
 

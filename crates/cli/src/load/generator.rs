@@ -20,6 +20,7 @@ use switchboard::engine::{Done, Failed, Ticket};
 use super::book::Book;
 use super::connection::{Connection, Heard};
 use super::gate::Gate;
+use super::message::Expect;
 use super::plan::{Pace, Plan, Until};
 use super::schedule::Schedule;
 use super::tally::{Interval, Phase, Tally};
@@ -45,6 +46,8 @@ pub(super) struct Generator<'a> {
     closed: BinaryHeap<Reverse<(Instant, usize)>>,
     /// How many are being connected.
     connecting: usize,
+    /// When the last of those that were open was lost.
+    lost_at: Instant,
     /// When the next may be.
     next_connect: Instant,
     /// Since when there have not been too many.
@@ -52,10 +55,14 @@ pub(super) struct Generator<'a> {
     schedule: Option<Schedule>,
     /// When it was last looked for what is due, after somebody had been free for it.
     absent_until: Instant,
+    /// Whether an answer is followed by a message, and waits for nothing and nobody. Where there are no answers, that would never end.
+    goes_on_at_once: bool,
     /// How many messages are still to be sent, of this thread's share, where they are counted.
     left: Option<u64>,
     next_sweep: Instant,
     book: Book,
+    /// Answers in this pass.
+    answered: u64,
     heard: Vec<Heard>,
 }
 
@@ -106,13 +113,17 @@ impl<'a> Generator<'a> {
             thinking: VecDeque::new(),
             closed: closed.into(),
             connecting: 0,
+            lost_at: now,
             next_connect: now,
             room_since: now,
             schedule: None,
             absent_until: now,
+            goes_on_at_once: plan.pace == (Pace::Answered { think: Duration::ZERO })
+                && plan.message.expect != Expect::Nothing,
             left: None,
             next_sweep: now + plan.timeout,
-            book: Book::new(now, tell),
+            book: Book::new(now, plan.pace.is_open(), tell),
+            answered: 0,
             heard: Vec::new(),
         }
     }
@@ -156,6 +167,7 @@ impl<'a> Generator<'a> {
                 Error::refused(format_args!("cannot go on measuring: {}", reason(&error)))
             })?;
             self.settle(&finished);
+            self.gate.count_answered(std::mem::take(&mut self.answered));
         }
     }
 
@@ -184,7 +196,18 @@ impl<'a> Generator<'a> {
 
     /// Whether nothing more is to be sent.
     fn is_done(&self, now: Instant) -> bool {
-        self.left == Some(0) || self.gate.is_enough() || self.book.end.is_some_and(|end| now >= end)
+        self.left == Some(0)
+            || self.gate.is_enough()
+            || self.book.end.is_some_and(|end| now >= end)
+            || self.is_deserted(now)
+    }
+
+    /// Whether a load that ends with a message has nobody left to send it to, for as long as one waits for an answer.
+    fn is_deserted(&self, now: Instant) -> bool {
+        self.left.is_some()
+            && !self.plan.churn
+            && now.saturating_duration_since(self.lost_at) > self.plan.timeout
+            && !self.connections.iter().any(Connection::is_open)
     }
 
     /// Whether nothing is waited for any more: what is, for too long, is given up.

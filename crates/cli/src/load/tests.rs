@@ -115,14 +115,14 @@ fn each_exchange_that_churns_has_a_connection_of_its_own() {
 fn connections_are_made_at_the_rate_that_was_asked_for() {
     let rate = Some(40.0);
     let (until, connections) = (Until::Messages(20), 20);
-    for churn in [false, true] {
+    for (churn, threads) in [(false, 1), (true, 1), (false, 2), (true, 2)] {
+        let plan = Plan { connect_rate: rate, churn, threads, until, connections, ..plan(echo()) };
         let begun = clock();
-        let mut crew =
-            Crew::start(&Arc::new(Plan { connect_rate: rate, churn, until, connections, ..plan(echo()) }))
-                .unwrap();
+        let mut crew = Crew::start(&Arc::new(plan)).unwrap();
         while block_on(crew.next()).is_some() {}
         let took = clock() - begun;
-        assert!(took >= Duration::from_millis(19 * 25), "{took:?}");
+        // Each thread's first is at once.
+        assert!(took >= Duration::from_millis((20 - threads as u64) * 25), "{took:?}");
         assert_eq!(crew.join().unwrap().connections, 20);
     }
 }
@@ -288,6 +288,24 @@ fn a_load_that_is_stopped_ends_at_once_with_what_it_has() {
     crew.stop();
     let tally = crew.join().unwrap();
     assert!(tally.answered >= first.answered, "{tally:?}");
+}
+
+#[test]
+fn messages_that_nobody_is_left_for_are_not_waited_for() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut message = [0; 64];
+        for _ in 0..10 {
+            stream.read_exact(&mut message).unwrap();
+            stream.write_all(&message).unwrap();
+        }
+    });
+    let timeout = Duration::from_millis(500);
+    let tally = run(Plan { connections: 1, timeout, ..plan(address) });
+    assert_eq!(tally.answered, 10, "{tally:?}");
+    assert!(tally.failures[Failure::Refused] > 0, "{tally:?}");
 }
 
 #[test]

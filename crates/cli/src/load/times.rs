@@ -48,6 +48,10 @@ impl Times {
         Some(times)
     }
 
+    pub(super) fn clear(&mut self) {
+        self.0.reset();
+    }
+
     /// As `HdrHistogram` has it.
     pub(crate) fn histogram(&self) -> &Histogram<u64> {
         &self.0

@@ -43,11 +43,4 @@ fn is_required() -> bool {
     is_required
 }
 
-/// Within so much of it.
-#[track_caller]
-fn assert_near(what: &str, is: f64, should_be: f64, tolerance: f64) {
-    let by = (is / should_be - 1.0).abs();
-    assert!(by <= tolerance, "{what} is {is}, and should be {should_be}: {:.2} % off", by * 100.0);
-}
-
 const TRIES: usize = 5;

@@ -112,7 +112,9 @@ impl Generator<'_> {
                 None => (&body[connection.gone..], end),
                 Some(gone) => (&body[body.len()..], &end[gone..]),
             };
-            match self.engine.try_send(socket, &[IoSlice::new(body), IoSlice::new(end)]) {
+            // One part is sent with a cheaper call than several are.
+            let parts = &[IoSlice::new(body), IoSlice::new(end)][..1 + usize::from(!end.is_empty())];
+            match self.engine.try_send(socket, parts) {
                 Ok(count) => {
                     self.book.sent(count);
                     if self.connections[index].has_sent(count, &self.plan.message) {
@@ -224,7 +226,12 @@ impl Generator<'_> {
     }
 
     fn told(&mut self, index: usize, heard: &[Heard], now: Instant) {
+        let epoch = self.connections[index].epoch;
         for &what in heard {
+            // The next message may have found the connection broken off, and all that is left was lost with it.
+            if self.connections[index].epoch != epoch {
+                return;
+            }
             match what {
                 Heard::FirstByte(exchange) => self.book.first_byte(&exchange, now),
                 Heard::Answer(exchange) => self.answered(index, exchange, now),
@@ -237,7 +244,7 @@ impl Generator<'_> {
     /// An exchange has come to its end, and another may begin.
     fn answered(&mut self, index: usize, exchange: Exchange, now: Instant) {
         self.book.answered(&exchange, now);
-        self.gate.count_answered(1);
+        self.answered += 1;
         self.go_on(index, now);
     }
 
@@ -250,6 +257,9 @@ impl Generator<'_> {
     fn go_on(&mut self, index: usize, now: Instant) {
         if self.plan.churn {
             self.replace(index, now, Duration::ZERO);
+        } else if self.goes_on_at_once && self.is_sending() && !self.is_done(now) {
+            let sent = self.engine.clock();
+            self.send(index, sent, sent);
         } else {
             self.free_slot(index, now, Duration::ZERO);
         }

@@ -45,7 +45,7 @@ impl Generator<'_> {
         let since = self.engine.clock();
         if let Some(rate) = self.plan.connect_rate {
             // From when it was due, lest a late one delay all behind it; but not as many at once as were missed.
-            let apart = Duration::from_secs_f64(1.0 / rate);
+            let apart = Duration::from_secs_f64(self.plan.threads as f64 / rate);
             self.next_connect = (self.next_connect + apart).max(since.checked_sub(apart).unwrap_or(since));
         }
         let to = &self.plan.address;
@@ -188,6 +188,9 @@ impl Generator<'_> {
         for ticket in [connection.receiving.take(), connection.sending.take()].into_iter().flatten() {
             self.tickets.remove(ticket);
             self.engine.cancel(ticket);
+        }
+        if connection.is_open() {
+            self.lost_at = self.engine.now();
         }
         if let Some(socket) = connection.socket() {
             self.engine.close(socket, Close::Now);
