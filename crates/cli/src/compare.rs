@@ -34,9 +34,9 @@ use switchboard::EventLoop;
 use self::contestant::Contestant;
 use self::course::Course;
 use self::options::{Form, Job, Options};
-use self::results::{Entrant, Figure, Results, Settings};
+use self::results::{Entrant, Figure, Outcome, Results, Settings};
 use crate::error::{Error, reason};
-use crate::limits;
+use crate::load::{check_connections, of_faults};
 use crate::page::File;
 use crate::stop::{First, Signal, Signals, first};
 
@@ -52,7 +52,8 @@ pub(crate) fn run(job: &Job) -> Result<ExitCode, Error> {
 /// Compares servers, and says what it came to.
 fn compare(options: &Options) -> Result<ExitCode, Error> {
     let file = options.html.as_deref().map(File::open).transpose()?;
-    limits::raise_descriptors();
+    let most = options.scenarios.iter().map(|scenario| scenario.connections).max();
+    check_connections(most.unwrap_or_default(), "--connections")?;
     let event_loop = EventLoop::new().map_err(|error| Error::cannot_go_on(&error))?;
     let ran = event_loop.block_on(gather(options)).map_err(|error| Error::cannot_go_on(&error))?;
     let (results, signal) = ran?;
@@ -65,6 +66,7 @@ fn compare(options: &Options) -> Result<ExitCode, Error> {
     let is_written = written.map_err(|error| error.tell()).is_ok();
     Ok(match signal {
         Some(signal) => ExitCode::from(128 + signal.number),
+        None if !results.scenarios.iter().any(has_answers) => ExitCode::FAILURE,
         None if !results.doubts.is_empty() => ExitCode::from(NOT_TRUSTWORTHY),
         None if results.scenarios.iter().all(|outcome| outcome.best.is_none()) => ExitCode::FAILURE,
         None if !is_written => ExitCode::FAILURE,
@@ -118,7 +120,7 @@ fn sum_up(options: &Options, course: Course<'_>, date: String, signal: Option<Si
             warm_up_seconds: options.warm_up.as_secs_f64(),
         },
         contestants: options.contestants.iter().zip(idle).map(entrant).collect(),
-        doubts: notes::doubts(&scenarios, &noise),
+        doubts: notes::doubts(&scenarios, &noise).into_iter().chain(of_faults()).collect(),
         notes,
         scenarios,
         noise,
@@ -131,6 +133,11 @@ fn sum_up(options: &Options, course: Course<'_>, date: String, signal: Option<Si
 fn to_json(results: &Results) -> Result<String, Error> {
     serde_json::to_string(results)
         .map_err(|error| Error::refused(format_args!("cannot tell the results: {error}")))
+}
+
+/// Whether anybody answered: where nobody did, it is not the measurement that fell short.
+fn has_answers(outcome: &Outcome) -> bool {
+    outcome.rows.iter().flat_map(|row| &row.rounds).any(|turn| turn.messages > 0)
 }
 
 /// On stdout. Somebody who does not want to read it is no failure.

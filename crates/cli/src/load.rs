@@ -43,12 +43,13 @@ use self::files::Files;
 use self::report::Report;
 use self::setup::Setup;
 use self::watch::Watched;
-use crate::error::{Error, reason};
+use crate::error::{Error, reason, say};
 use crate::stop::{First, Signal, Signals, first};
 
 pub(crate) use crew::{Crew, Progress};
-pub(crate) use doubt::doubts;
+pub(crate) use doubt::{doubts, of_faults};
 pub(crate) use failure::Failures;
+pub(crate) use headroom::check_connections;
 pub(crate) use limit::Limit;
 pub(crate) use message::{Expect, Message};
 pub(crate) use options::{Measure, Options, Task, Telling};
@@ -81,11 +82,17 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, Error> {
 async fn measure(load: &Measure, engine: &str, telling: &Telling) -> Result<Result<Report, Signal>, Error> {
     let mut signals = Signals::catch().await;
     let address = match first(signals.next(), destination::find(load)).await {
-        First::One(signal) => return Ok(Err(signal)),
+        First::One(signal) => {
+            say(&format!(
+                "interrupted by {}: {} had not answered yet, and nothing was measured",
+                signal.name, load.target
+            ));
+            return Ok(Err(signal));
+        }
         First::Other(found) => found?,
     };
     let plan = load.plan(address);
-    headroom::check(&plan)?;
+    headroom::check(&plan, engine)?;
     let progress = progress::Progress::new(telling.stream);
     let (plan, watched, sought) = if let Some(limit) = &load.seek {
         match seek::seek(&plan, limit, &mut signals, &progress).await? {
@@ -99,10 +106,11 @@ async fn measure(load: &Measure, engine: &str, telling: &Telling) -> Result<Resu
         }
     };
     let Watched { tally, seconds, interrupted } = watched;
-    let doubts = match &sought {
+    let mut doubts = match &sought {
         Some(sought) => Vec::from_iter(sought.doubt()),
         None => doubts(&plan, &tally),
     };
+    doubts.extend(of_faults());
     let setup = Setup::new(&plan, engine);
     Ok(Ok(Report { setup, tally, seconds, doubts, loads: 1, sought, interrupted }))
 }

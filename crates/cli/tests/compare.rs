@@ -9,7 +9,8 @@ mod server;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use std::{env, fs, process, thread};
@@ -54,6 +55,16 @@ fn ours_as_foreign() -> String {
         "ours={} serve --listen 127.0.0.1:{{port}} --service {{service}}",
         env!("CARGO_BIN_EXE_switchboard")
     )
+}
+
+/// One that starts as often as everybody is tried at first, and then no more.
+fn worn_out(starts: &Scratch) -> String {
+    let script = format!(
+        "echo >> {file}; [ $(wc -l < {file}) -le 2 ] || {{ echo worn out >&2; sleep 0.3; exit 3; }}; exec {server} serve --listen 127.0.0.1:{{port}}",
+        file = starts.path(),
+        server = env!("CARGO_BIN_EXE_switchboard")
+    );
+    format!("worn=sh -c '{script}'")
 }
 
 /// A file of this test's own, removed when it is over.
@@ -217,7 +228,6 @@ fn who_cannot_take_part_is_told_at_once_in_one_line() {
             "x=false {port}",
             "error: x ended with code 1 before it listened; it said nothing on stderr\n",
         ),
-        ("300ms", "x=sleep 60{port}", "error: x does not listen within 300ms; it said nothing on stderr\n"),
         (
             "20s",
             "x=sh -c 'echo one >&2; echo the other >&2; exit 3' {port}",
@@ -232,6 +242,47 @@ fn who_cannot_take_part_is_told_at_once_in_one_line() {
         let ended = compare("--models none --ready-within", &[within, "--with", with]);
         assert_eq!((ended.code, &*ended.stderr, &*ended.stdout), (Some(1), said, ""), "{with}");
     }
+}
+
+#[test]
+fn who_does_not_listen_in_time_is_told_with_where_it_should() {
+    let ended = compare("--models none --ready-within 300ms", &["--with", "x=sleep 60{port}"]);
+    let said = &ended.stderr;
+    let port = said
+        .strip_prefix("error: x does not listen on 127.0.0.1:")
+        .and_then(|rest| rest.strip_suffix(" within 300ms; it said nothing on stderr\n"));
+    assert!(port.is_some_and(|port| port.parse::<u16>().is_ok()), "{ended:?}");
+    assert_eq!((ended.code, &*ended.stdout), (Some(1), ""));
+}
+
+#[test]
+fn more_connections_than_descriptors_are_refused_before_anybody_is_started() {
+    let mut command = Command::new("sh");
+    command.arg("-c").arg("ulimit -n 100; exec \"$0\" \"$@\"").arg(env!("CARGO_BIN_EXE_switchboard"));
+    command.args(["compare", "--models", "epoll", "--connections", "1,200"]);
+    command.stdin(Stdio::null()).stderr(Stdio::piped());
+    let ended = run_to_end(command);
+    let said = "error: no room for 200 connections: they take 232 descriptors, and a process may have 100 here; allow more with \
+                `ulimit -Hn 232` (as root), or give fewer with --connections\n";
+    assert_eq!((ended.code, &*ended.stderr, &*ended.stdout), (Some(1), said, ""));
+}
+
+#[test]
+fn where_nobody_answered_that_is_the_failure_however_busy_the_machine_is() {
+    let starts = Scratch::new("nobody");
+    let is_over = AtomicBool::new(false);
+    let ended = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                std::hint::spin_loop();
+            }
+        });
+        let ended = compare(&format!("{SHORT} --models none"), &["--with", &worn_out(&starts)]);
+        is_over.store(true, Ordering::Relaxed);
+        ended
+    });
+    assert!(ended.stdout.contains("not trustworthy: in 1 of 1 rounds others used"), "{ended:?}");
+    assert_eq!(ended.code, Some(1), "{ended:?}");
 }
 
 #[test]
@@ -253,7 +304,11 @@ fn what_cannot_be_meant_is_wrong_use() {
         ("--with x='{port}", "a quote is not closed"),
         ("--with =cat", "\"\" is no name"),
         ("--json --csv", "cannot be used with"),
+        ("--ready-within 0s", "--ready-within 0s: nobody listens in no time; give more"),
         ("--files one", "2 values required"),
+        ("--files one other --html page", "cannot be used with '--html <FILE>'"),
+        ("--files one other --rounds 5", "cannot be used with '--rounds <N>'"),
+        ("--files one other --quick", "cannot be used with '--quick'"),
     ] {
         let ended = compare(arguments, &[]);
         assert_eq!((ended.code, &*ended.stdout), (Some(2), ""), "{arguments}: {ended:?}");
@@ -273,15 +328,7 @@ fn a_server_that_serves_one_at_a_time_says_what_it_came_to_and_the_others_go_on(
 #[test]
 fn a_server_that_does_not_start_again_is_told_and_the_others_go_on() {
     let starts = Scratch::new("starts");
-    let script = format!(
-        "echo >> {file}; [ $(wc -l < {file}) -le 2 ] || {{ echo worn out >&2; exit 3; }}; exec {server} serve --listen 127.0.0.1:{{port}}",
-        file = starts.path(),
-        server = env!("CARGO_BIN_EXE_switchboard")
-    );
-    let told = compare_telling_json(
-        &format!("{SHORT} --models epoll"),
-        &["--with", &format!("worn=sh -c '{script}'")],
-    );
+    let told = compare_telling_json(&format!("{SHORT} --models epoll"), &["--with", &worn_out(&starts)]);
     let trouble = row(&told, 0, "worn")["trouble"].as_str().unwrap();
     assert_eq!(trouble, "ended with code 3 before it listened; the last it said: worn out");
     assert!(row(&told, 0, "epoll")["cpu"].as_f64().unwrap() > 0.0, "{told}");
@@ -325,6 +372,32 @@ fn a_signal_has_it_tell_what_it_has_and_leaves_no_process_behind() {
     assert!(row(&told, 0, "runaways")["rounds"].as_array().unwrap().len() >= 2, "{told}");
     let left: Vec<_> = pids.processes().into_iter().filter(|id| test_kill_process(*id).is_ok()).collect();
     assert!(pids.processes().len() >= 6 && left.is_empty(), "{left:?}");
+}
+
+#[test]
+fn no_child_of_a_server_outlives_a_comparison_that_is_killed() {
+    let _alone = MEASURING.lock().unwrap_or_else(PoisonError::into_inner);
+    let pids = Scratch::new("children");
+    let script = format!(
+        "{} serve --listen 127.0.0.1:{{port}} & echo $! $$ >> {}; wait",
+        env!("CARGO_BIN_EXE_switchboard"),
+        pids.path()
+    );
+    let with = format!("parent=sh -c '{script}'");
+    let mut command = switchboard(&["compare", "--models", "none", "--duration", "10s", "--with", &with]);
+    command.stdout(Stdio::piped());
+    let comparison = Server::spawn(command, SocketAddr::from(([127, 0, 0, 1], 0)));
+    // The first has been ended by then, so that one is at work.
+    wait_until("servers start", || pids.processes().len() >= 4);
+    comparison.signal(Signal::KILL);
+    assert_eq!(comparison.end().code, None);
+    wait_until("all have ended", || pids.processes().iter().all(|id| !is_running(*id)));
+}
+
+/// Whether it is there, and not only waits for somebody to ask what became of it.
+fn is_running(id: Pid) -> bool {
+    let about = fs::read_to_string(format!("/proc/{}/stat", id.as_raw_nonzero())).unwrap_or_default();
+    about.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with('Z'))
 }
 
 #[test]

@@ -54,6 +54,10 @@ fn wrong_use_is_one_line_and_exit_code_2() {
             "--message-file /nowhere: cannot be read: no such file or directory; give the file of a message"
                 .into(),
         ),
+        (
+            "--message-file /dev/zero",
+            "--message-file /dev/zero: too long a message; give at most 67108864 bytes".into(),
+        ),
         ("--expect tea", "--expect tea: no such answer; give echo, upper, line or none".into()),
         ("--expect line --udp", "--expect line: datagrams are no lines; give echo, upper or none".into()),
         ("--in-flight 0", "--in-flight 0: nothing would be sent; give 1 or more".into()),
@@ -177,6 +181,8 @@ fn a_server_that_does_not_answer_is_given_up_in_time_or_by_ctrl_c() {
     running.signal(Signal::INT);
     let ended = running.end();
     assert_eq!((ended.stdout.as_str(), ended.code), ("", Some(130)), "{}", ended.stderr);
+    let said = format!("interrupted by SIGINT: {address} had not answered yet, and nothing was measured\n");
+    assert!(ended.stderr.ends_with(&said), "{}", ended.stderr);
     drop(kept);
 }
 
@@ -218,6 +224,17 @@ fn what_is_no_report_cannot_be_added() {
         1,
         &format!("--merge {shown}: cannot be read: no such file or directory"),
     );
+}
+
+#[test]
+fn an_engine_that_goes_wrong_on_purpose_is_a_doubt() {
+    let server = Server::on("poll");
+    let mut command = switchboard(&["load", &server.address.to_string(), "-c", "2", "-n", "100"]);
+    command.env("SWITCHBOARD_CHAOS", "seed=7,short=0.2");
+    let ended = run_to_end(command);
+    let said =
+        "not trustworthy: engines go wrong on purpose, by SWITCHBOARD_CHAOS=seed=7,short=0.2; unset it\n";
+    assert!(ended.code == Some(4) && ended.stdout.contains(said), "{ended:?}");
 }
 
 #[test]

@@ -83,7 +83,7 @@ pub(super) struct LowCompare {
     html: Option<PathBuf>,
 
     /// Compare no servers, but two results that were told with --json: what has changed?
-    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"])]
+    #[arg(long, num_args = 2, value_names = ["OLD", "NEW"], conflicts_with_all = OF_SERVERS)]
     files: Option<Vec<PathBuf>>,
 
     /// Log more on stderr: -v information, -vv everything
@@ -137,7 +137,7 @@ impl LowCompare {
             rounds,
             duration,
             warm_up,
-            ready_within: understand_time("ready-within", &self.ready_within)?,
+            ready_within: self.understand_ready_within()?,
             within: self.quick.then_some(QUICK),
             form: self.form(),
             html: self.html.clone(),
@@ -160,6 +160,14 @@ impl LowCompare {
                 format_args!("too short to measure anything; give at least {SHORTEST:?}"),
             )),
             duration => Ok(duration),
+        }
+    }
+
+    fn understand_ready_within(&self) -> Result<Duration, Error> {
+        let text = &self.ready_within;
+        match understand_time("ready-within", text)? {
+            Duration::ZERO => Err(wrong_value("ready-within", text, "nobody listens in no time; give more")),
+            time => Ok(time),
         }
     }
 
@@ -303,10 +311,26 @@ Examples:
 
 Exit codes:
   0      compared; also when the generator was the limit, since processor time for a message does not depend on that
-  1      a server could not be started, or the system refused
+  1      a server could not be started, or nobody bore the load, or the system refused
   2      wrong use
   4      compared, and not to be trusted: others were at work in most rounds
   128+n  ended by a signal n; what has been measured is told";
+
+/// What says which servers are compared, and how: files have been told it already.
+const OF_SERVERS: [&str; 12] = [
+    "models",
+    "engines",
+    "with",
+    "services",
+    "connections",
+    "sizes",
+    "rounds",
+    "duration",
+    "warm_up",
+    "quick",
+    "html",
+    "ready_within",
+];
 
 /// Of those who are no model to study, the ones who are not slow on purpose.
 const USUAL_MODELS: [Model; 4] = [Model::Threads, Model::Epoll, Model::Callbacks, Model::Tasks];

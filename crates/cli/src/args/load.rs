@@ -323,7 +323,7 @@ Examples:
   switchboard load 127.0.0.1:8000 --json >a.json; switchboard load --merge a.json b.json
 
 The report tells the time to connect, to the first byte of an answer, and to its last: an exchange. What was given up is in \
-there, with the time after which it was. In an open loop (--rate) an exchange counts from when it was to begin; uncorrected is from \
+there, with the time after which it was, and so is what was under way at the end, which is waited for, but not among those answered. In an open loop (--rate) an exchange counts from when it was to begin; uncorrected is from \
 when it did. Slip is how late messages were sent by the generator's own fault, lag how long it looked away.
 
 A limit is FIGURE OP VALUE: p50 to p99.999, mean or max of an exchange, with a time; rate, answers a second; errors, or one of \

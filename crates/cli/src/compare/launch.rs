@@ -8,9 +8,11 @@ use std::env;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{self, Command};
+use std::process::{self, Command, Stdio};
 
-use rustix::process::{Pid, Signal, getppid, set_parent_process_death_signal};
+use rustix::process::{
+    Pid, Signal, getpgrp, getpid, getppid, kill_current_process_group, set_parent_process_death_signal,
+};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::choice::shown;
@@ -24,7 +26,7 @@ pub(crate) struct Launch {
     pub(crate) parent: i32,
     /// Where to run; anywhere if there is none.
     pub(crate) core: Option<usize>,
-    /// Nothing at first for this program.
+    /// Nothing at first for this program, and nothing at all for a guard.
     pub(crate) words: Vec<String>,
 }
 
@@ -37,6 +39,15 @@ impl Launch {
         command.arg0("switchboard").arg("compare");
         command.arg("--launch").arg(format!("{}:{core}:{ours}", process::id()));
         command.arg("--").args(words);
+        Ok(command)
+    }
+
+    /// The command that guards the process group it is put into: it kills it, and so itself, when its stdin ends, which is when the one who
+    /// holds the other end does. Children of a server are killed with nobody's parent, unlike the server itself.
+    pub(super) fn guard() -> io::Result<Command> {
+        let mut command = Command::new(this_program()?);
+        command.arg0("switchboard").args(["compare", "--launch", &format!("{}::", process::id()), "--"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         Ok(command)
     }
 
@@ -61,6 +72,9 @@ impl Launch {
     }
 
     fn become_it(&self) -> Result<std::convert::Infallible, Error> {
+        if self.words.is_empty() {
+            return Err(stand_guard());
+        }
         let refused =
             |what: &str, error: &io::Error| Error::refused(format_args!("cannot {what}: {}", reason(error)));
         set_parent_process_death_signal(Some(Signal::KILL))
@@ -76,10 +90,7 @@ impl Launch {
                 .map_err(|error| refused(&format!("be kept on processor {core}"), &error.into()))?;
         }
         limits::raise_descriptors();
-        let (name, rest) = self
-            .words
-            .split_first()
-            .ok_or_else(|| Error::wrong_use("--launch: there is nothing to launch"))?;
+        let (name, rest) = self.words.split_first().expect("a guard has none, and nobody else");
         let mut command = match name.as_str() {
             "" => Command::new(this_program().map_err(|error| refused("find this program", &error))?),
             name => Command::new(name),
@@ -87,6 +98,16 @@ impl Launch {
         let error = command.args(rest).exec();
         Err(refused(&format!("start {}", shown(name)), &error))
     }
+}
+
+/// Returns only when it has nobody to guard.
+fn stand_guard() -> Error {
+    io::copy(&mut io::stdin().lock(), &mut io::sink()).ok();
+    // Whoever leads his own group was put into nobody's.
+    if getpgrp() != getpid() {
+        kill_current_process_group(Signal::KILL).ok();
+    }
+    Error::wrong_use("--launch: there is nothing to launch")
 }
 
 /// The very file that runs, even if another has taken its name since; where the system cannot say so, the name will do.

@@ -26,6 +26,8 @@ use crate::service::Service;
 #[derive(Debug)]
 pub(super) struct Server {
     process: Child,
+    /// Sees to the group of a foreign server if this process is killed; ours see to that themselves.
+    guard: Option<Child>,
     pub(super) address: SocketAddr,
     last_words: LastWords,
 }
@@ -58,14 +60,20 @@ impl Server {
         set_child_subreaper(Some(getpid())).ok();
         let mut process = command.spawn().map_err(cannot)?;
         let last_words = LastWords::of(process.stderr.take());
-        let mut server = Self { process, address, last_words };
+        let group = process.id().cast_signed();
+        let guard = |mut command: process::Command| command.process_group(group).spawn().ok();
+        let guard = if is_ours { None } else { Launch::guard().ok().and_then(guard) };
+        let mut server = Self { process, guard, address, last_words };
         let ready = async {
             if is_ours { server.read_address().await } else { server.wait_until_it_accepts().await }
         };
         match timeout(patience, ready).await {
             Ok(Ok(())) => Ok(server),
             Ok(Err(why)) => Err(why),
-            Err(_) => Err(server.with_last_words(format!("does not listen within {patience:?}"))),
+            Err(_) => {
+                let whereabouts = if is_ours { String::new() } else { format!(" on {address}") };
+                Err(server.with_last_words(format!("does not listen{whereabouts} within {patience:?}")))
+            }
         }
     }
 
@@ -149,6 +157,10 @@ impl Drop for Server {
         kill_process_group(id, Signal::KILL).ok();
         self.process.kill().ok();
         self.process.wait().ok();
+        if let Some(guard) = &mut self.guard {
+            guard.kill().ok();
+            guard.wait().ok();
+        }
         sweep();
     }
 }

@@ -208,11 +208,12 @@ impl Book {
         }
     }
 
-    /// An exchange was given up. It took at least as long.
+    /// An exchange was given up. It took at least as long. If it began in the warm-up, nothing came in the window all the same.
     pub(super) fn timed_out(&mut self, exchange: &Exchange, now: Instant) {
-        self.failed(Failure::Timeout, std::slice::from_ref(exchange), None);
+        self.interval.failures.count(Failure::Timeout, 1);
         let time = now.saturating_duration_since(exchange.intended);
-        if self.counts(exchange.intended) {
+        if self.counts(now) {
+            self.tally.failures.count(Failure::Timeout, 1);
             self.in_parts.record(time);
             self.note_uncorrected(exchange, now);
         } else {

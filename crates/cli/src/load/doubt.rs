@@ -2,6 +2,7 @@
 //!
 //! The rules, and the shares they state, are in `docs/measuring.md`.
 
+use std::env;
 use std::time::Duration;
 
 use super::plan::Plan;
@@ -47,6 +48,12 @@ pub(crate) fn doubts(plan: &Plan, tally: &Tally) -> Vec<String> {
         }
     }
     doubts
+}
+
+/// That engines are told to fail, the generator's as well as those of servers that are started here.
+pub(crate) fn of_faults() -> Option<String> {
+    let faults = env::var("SWITCHBOARD_CHAOS").ok().filter(|faults| !faults.is_empty())?;
+    Some(format!("engines go wrong on purpose, by SWITCHBOARD_CHAOS={faults}; unset it"))
 }
 
 /// In less than that, what the system tells of a thread's time tells nothing: it may be as old as a tick, 10 ms (sched-stats.rst).

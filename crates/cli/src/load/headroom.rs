@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rustix::process::{Resource, getrlimit};
+use switchboard::Mechanism;
 use switchboard::engine::Address;
 
 use super::plan::{Pace, Plan, Transport, Until};
@@ -18,14 +19,14 @@ use crate::limits;
 /// # Errors
 ///
 /// When there is not enough.
-pub(super) fn check(plan: &Plan) -> Result<(), Error> {
+pub(super) fn check(plan: &Plan, engine: &str) -> Result<(), Error> {
     limits::raise_descriptors();
-    check_descriptors(plan, getrlimit(Resource::Nofile).current)?;
+    let Plan { connections, threads, .. } = *plan;
+    check_descriptors(connections, threads, getrlimit(Resource::Nofile).current, "-c")?;
+    check_engine(connections, threads, engine)?;
     let Address::Ip(peer) = plan.address else { return Ok(()) };
-    let Some(ports) = read("net/ipv4/ip_local_port_range").as_deref().and_then(understand_range) else {
-        return Ok(());
-    };
-    check_ports(plan, &ports)?;
+    let Some(ports) = read_ports() else { return Ok(()) };
+    check_ports(connections, &ports, "-c")?;
     let reuse = read("net/ipv4/tcp_tw_reuse").unwrap_or_default();
     let is_reused = match reuse.trim() {
         "1" => true,
@@ -38,27 +39,58 @@ pub(super) fn check(plan: &Plan) -> Result<(), Error> {
     Ok(())
 }
 
-fn check_descriptors(plan: &Plan, limit: Option<u64>) -> Result<(), Error> {
-    let needed = plan.connections as u64 + plan.threads as u64 * OF_A_THREAD + OF_THE_PROCESS;
+/// The same for connections of one thread to one address, of which so many were asked for with this flag.
+///
+/// # Errors
+///
+/// When there is not enough.
+pub(crate) fn check_connections(connections: usize, flag: &str) -> Result<(), Error> {
+    limits::raise_descriptors();
+    check_descriptors(connections, 1, getrlimit(Resource::Nofile).current, flag)?;
+    read_ports().map_or(Ok(()), |ports| check_ports(connections, &ports, flag))
+}
+
+/// What an engine cannot watch would fail one by one, and look like the server's fault.
+fn check_engine(connections: usize, threads: usize, engine: &str) -> Result<(), Error> {
+    let limit = engine.parse().ok().and_then(Mechanism::limit).and_then(|limit| u64::try_from(limit).ok());
+    let needed = descriptors(connections, threads);
     match limit {
         Some(limit) if needed > limit => Err(Error::refused(format_args!(
-            "no room for {} connections: they take {needed} descriptors, and a process may have {limit} here; allow more \
-             with `ulimit -Hn {needed}` (as root), or give fewer with -c",
-            plan.connections
+            "no room for {connections} connections: they take {needed} descriptors, and {engine} watches only those below {limit}; \
+             choose another --engine, or give fewer with -c"
         ))),
         _ => Ok(()),
     }
 }
 
-fn check_ports(plan: &Plan, ports: &RangeInclusive<u32>) -> Result<(), Error> {
+fn check_descriptors(
+    connections: usize,
+    threads: usize,
+    limit: Option<u64>,
+    flag: &str,
+) -> Result<(), Error> {
+    let needed = descriptors(connections, threads);
+    match limit {
+        Some(limit) if needed > limit => Err(Error::refused(format_args!(
+            "no room for {connections} connections: they take {needed} descriptors, and a process may have {limit} here; allow \
+             more with `ulimit -Hn {needed}` (as root), or give fewer with {flag}"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn descriptors(connections: usize, threads: usize) -> u64 {
+    connections as u64 + threads as u64 * OF_A_THREAD + OF_THE_PROCESS
+}
+
+fn check_ports(connections: usize, ports: &RangeInclusive<u32>, flag: &str) -> Result<(), Error> {
     let many = count(ports);
-    if plan.connections as u64 <= many {
+    if connections as u64 <= many {
         return Ok(());
     }
     Err(Error::refused(format_args!(
-        "no room for {} connections: to one address there are {many} ports to come from ({} to {}); have more with \
-         `sysctl net.ipv4.ip_local_port_range=\"1024 65535\"`, or give fewer with -c",
-        plan.connections,
+        "no room for {connections} connections: to one address there are {many} ports to come from ({} to {}); have more with \
+         `sysctl net.ipv4.ip_local_port_range=\"1024 65535\"`, or give fewer with {flag}",
         ports.start(),
         ports.end()
     )))
@@ -95,6 +127,10 @@ fn warn_of_churn(plan: &Plan, ports: &RangeInclusive<u32>, is_reused: bool) -> O
     Some(format!(
         "--churn may run out of ports: a port is taken for {wait:?} after its connection was closed, and there are {many}; {remedy}"
     ))
+}
+
+fn read_ports() -> Option<RangeInclusive<u32>> {
+    read("net/ipv4/ip_local_port_range").as_deref().and_then(understand_range)
 }
 
 fn count(ports: &RangeInclusive<u32>) -> u64 {
@@ -138,18 +174,28 @@ pub(super) mod tests {
 
     #[test]
     fn more_connections_than_descriptors_are_refused_with_what_to_do() {
-        assert!(check_descriptors(&plan(968), Some(1000)).is_ok());
-        assert!(check_descriptors(&plan(1_000_000), None).is_ok());
-        let error = check_descriptors(&plan(969), Some(1000)).unwrap_err().to_string();
+        assert!(check_descriptors(968, 1, Some(1000), "-c").is_ok());
+        assert!(check_descriptors(1_000_000, 1, None, "-c").is_ok());
+        let error = check_descriptors(969, 1, Some(1000), "-c").unwrap_err().to_string();
         assert!(error.contains("take 1001 descriptors, and a process may have 1000"), "{error}");
         assert!(error.contains("ulimit -Hn 1001"), "{error}");
     }
 
     #[test]
+    fn more_connections_than_an_engine_can_watch_are_refused_with_what_to_do() {
+        for engine in ["uring", "epoll", "poll"] {
+            assert!(check_engine(5000, 1, engine).is_ok(), "{engine}");
+        }
+        assert!(check_engine(992, 1, "select").is_ok());
+        let error = check_engine(993, 1, "select").unwrap_err().to_string();
+        assert!(error.contains("select watches only those below 1024; choose another --engine"), "{error}");
+    }
+
+    #[test]
     fn more_connections_than_ports_are_refused_with_what_to_do() {
         let ports = understand_range("32768\t60999\n").unwrap();
-        assert!(check_ports(&plan(28_232), &ports).is_ok());
-        let error = check_ports(&plan(28_233), &ports).unwrap_err().to_string();
+        assert!(check_ports(28_232, &ports, "-c").is_ok());
+        let error = check_ports(28_233, &ports, "-c").unwrap_err().to_string();
         assert!(error.contains("there are 28232 ports to come from (32768 to 60999)"), "{error}");
         assert_eq!(understand_range(""), None);
         assert_eq!(understand_range("1 x"), None);

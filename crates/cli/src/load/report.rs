@@ -82,7 +82,7 @@ impl Report {
         let limits = telling.fail_if.iter().filter(|limit| limit.holds(&self.tally));
         let mut missed: Vec<_> =
             limits.map(|limit| format!("--fail-if {limit}: it was {}", limit.shown(&self.tally))).collect();
-        if let Some(sought) = self.sought.as_ref().filter(|sought| sought.best.is_none()) {
+        if let Some(sought) = self.sought.as_ref().filter(|sought| sought.has_failed()) {
             missed.push(format!("--seek {}: no rate that was tried keeps it", sought.limit));
         }
         missed

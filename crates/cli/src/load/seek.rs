@@ -62,6 +62,11 @@ pub(crate) enum End {
 }
 
 impl Sought {
+    /// Whether nowhere is the limit kept; a search that was broken off has not said so.
+    pub(super) fn has_failed(&self) -> bool {
+        self.best.is_none() && self.end != End::Interrupted
+    }
+
     /// That it was the generator that could not do more: the server's best is not known.
     pub(super) fn doubt(&self) -> Option<String> {
         let last = self.steps.iter().rev().find(|step| step.outcome == Outcome::Untrustworthy)?;
@@ -224,6 +229,7 @@ impl fmt::Display for Sought {
         let limit = &self.limit;
         match self.best {
             Some(rate) => write!(f, "{} a second keep {limit}", shown::rate(rate))?,
+            None if self.steps.is_empty() => write!(f, "no rate was tried to its end for {limit}")?,
             None => write!(f, "no rate that was tried keeps {limit}")?,
         }
         match self.end {
@@ -285,6 +291,15 @@ mod tests {
         assert_eq!(judged(1000, 9, 1.0), Outcome::Untrustworthy);
         assert_eq!(judged(900, 1, 0.5), Outcome::Behind);
         assert_eq!(judged(900, 1, 1.0), Outcome::Untrustworthy);
+    }
+
+    #[test]
+    fn a_search_that_was_broken_off_says_no_more_than_it_found() {
+        let sought = |best, end| Sought { limit: "p99<5ms".to_owned(), best, end, steps: Vec::new() };
+        let interrupted = sought(None, End::Interrupted);
+        assert!(!interrupted.has_failed() && sought(None, End::Server).has_failed());
+        let said = "no rate was tried to its end for p99<5ms; the search did not come to its end";
+        assert_eq!(interrupted.to_string(), said);
     }
 
     #[test]

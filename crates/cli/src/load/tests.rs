@@ -106,6 +106,20 @@ fn a_warm_up_is_not_counted() {
 }
 
 #[test]
+fn who_waits_from_the_warm_up_on_to_the_end_has_failed() {
+    let silent = serve(|stream| {
+        answer(stream, |bytes| {
+            bytes.clear();
+            true
+        });
+    });
+    let (warm_up, timeout) = (Duration::from_millis(50), Duration::from_millis(400));
+    let until = Until::Time(Duration::from_millis(100));
+    let tally = run(Plan { until, warm_up, timeout, connections: 3, ..plan(silent) });
+    assert_eq!((tally.failures[Failure::Timeout], tally.exchange.count()), (3, 3), "{tally:?}");
+}
+
+#[test]
 fn each_exchange_that_churns_has_a_connection_of_its_own() {
     let tally = run(Plan { churn: true, until: Until::Messages(50), ..plan(echo()) });
     assert_eq!((tally.answered, tally.connections, tally.connect.count()), (50, 50, 50));

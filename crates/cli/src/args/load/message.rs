@@ -1,5 +1,7 @@
 //! What is sent and what is expected, as it may be typed.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -61,7 +63,7 @@ impl LowMessage {
                     shown(&file.display().to_string())
                 ))
             };
-            let text = read(file).and_then(|text| check(text, expect, most)).map_err(wrong)?;
+            let text = read(file, most).and_then(|text| check(text, expect, most)).map_err(wrong)?;
             return Ok(Message::fixed(text, expect, verify));
         }
         if let Some(text) = &self.text {
@@ -81,9 +83,13 @@ impl LowMessage {
     }
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, String> {
-    std::fs::read(file)
-        .map_err(|error| format!("cannot be read: {}; give the file of a message", reason(&error)))
+/// No more than shows that it is too long: a device may have no end.
+fn read(file: &Path, most: usize) -> Result<Vec<u8>, String> {
+    let mut text = Vec::new();
+    File::open(file)
+        .and_then(|file| file.take(most as u64 + 1).read_to_end(&mut text))
+        .map_err(|error| format!("cannot be read: {}; give the file of a message", reason(&error)))?;
+    Ok(text)
 }
 
 fn check(text: Vec<u8>, expect: Expect, most: usize) -> Result<Vec<u8>, String> {
@@ -91,7 +97,7 @@ fn check(text: Vec<u8>, expect: Expect, most: usize) -> Result<Vec<u8>, String> 
     if text.is_empty() {
         Err("nothing would be sent; give at least a byte".to_owned())
     } else if text.len() > most {
-        Err(format!("{} bytes are too many; give at most {most}", text.len()))
+        Err(format!("too long a message; give at most {most} bytes"))
     } else if expect == Expect::Line && line.contains(&b'\n') {
         Err("several lines, and an answer is one; give a line, or another with --expect".to_owned())
     } else if expect == Expect::Line && line.trim_ascii_end().is_empty() {
@@ -165,7 +171,7 @@ mod tests {
         assert!(check(b"a\nb".to_vec(), Expect::Echo, 3).is_ok());
         for (text, expect, said) in [
             (&b""[..], Expect::Echo, "nothing would be sent"),
-            (b"abcd", Expect::Echo, "4 bytes are too many"),
+            (b"abcd", Expect::Echo, "too long a message; give at most 3 bytes"),
             (b"a\nb", Expect::Line, "several lines"),
             (b"\r\n", Expect::Line, "every line ends with"),
         ] {

@@ -19,11 +19,12 @@ pub(super) fn report(report: &Report, missed: &[String]) -> String {
     }
     let answered =
         format!("{} in {:.1} s, {} a second", tally.answered, report.seconds(), rate(tally.rate()));
-    line(&mut text, "answered", &answered);
+    let is_one_way = report.setup.expect == "none";
+    line(&mut text, if is_one_way { "handed over" } else { "answered" }, &answered);
     let (sent, received) = (bytes(report.per_second(tally.sent)), bytes(report.per_second(tally.received)));
     line(&mut text, "bytes", &format!("{sent}/s sent, {received}/s received"));
     if report.setup.transport != "udp" {
-        let made = format!("{} made, {} ended by the peer", tally.connections, tally.ended);
+        let made = format!("{} made, {} ended by the peer when idle", tally.connections, tally.ended);
         line(&mut text, "connections", &made);
     }
     table(&mut text, report);
@@ -135,12 +136,23 @@ mod tests {
         assert_eq!(lines[0], some().setup.to_string());
         assert_eq!(lines[1], "answered     1000 in 2.0 s, 500 a second");
         assert_eq!(lines[2], "bytes        31.2 KiB/s sent, 31.2 KiB/s received");
-        assert_eq!(lines[3], "connections  50 made, 1 ended by the peer");
+        assert_eq!(lines[3], "connections  50 made, 1 ended by the peer when idle");
         assert_eq!(lines[4], "                 exchange");
         assert_eq!(lines[5], "p50                500 us");
         assert!(told.contains("\nmax               1.00 ms\n"), "{told}");
         assert!(told.contains("\nfailed       0\n"), "{told}");
         assert!(told.ends_with("generator    ran 42 % of the time, waited 1 % for a processor\n"), "{told}");
+    }
+
+    #[test]
+    fn where_no_answer_is_expected_none_is_told_of() {
+        let mut it = some();
+        it.setup.expect = "none".to_owned();
+        let told = report(&it, &[]);
+        assert!(
+            told.contains("\nhanded over  1000 in 2.0 s, 500 a second\n") && !told.contains("answered"),
+            "{told}"
+        );
     }
 
     #[test]
