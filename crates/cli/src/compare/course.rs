@@ -102,7 +102,9 @@ impl<'a> Course<'a> {
                 }
                 repeats_left -= 1;
                 self.repeated += 1;
-                self.current.clear();
+                for Entry { scenario, contestant, measured } in self.current.drain(..) {
+                    self.gathered[scenario][contestant].let_go(measured);
+                }
                 self.progress.add(self.options.contestants.len() * self.options.scenarios.len());
                 let share = others * 100.0;
                 self.progress
@@ -120,16 +122,7 @@ impl<'a> Course<'a> {
 
     fn merge(&mut self) {
         for Entry { scenario, contestant, measured } in self.current.drain(..) {
-            let gathered = &mut self.gathered[scenario][contestant];
-            match measured {
-                Ok((turn, times)) => {
-                    gathered.turns.push(turn);
-                    gathered.times += &times;
-                }
-                Err(why) => {
-                    gathered.trouble.get_or_insert(why);
-                }
-            }
+            self.gathered[scenario][contestant].keep(measured);
         }
     }
 

@@ -19,6 +19,39 @@ pub(super) struct Gathered {
     pub(super) times: Times,
     pub(super) system_calls: Figure,
     pub(super) trouble: Option<String>,
+    /// Of turns that were run again, because others were at work: that excuses a slow answer, and no wrong one.
+    pub(super) spoilt: BTreeMap<String, u64>,
+}
+
+impl Gathered {
+    /// A turn whose figures count.
+    pub(super) fn keep(&mut self, measured: Result<(Turn, Times), String>) {
+        match measured {
+            Ok((turn, times)) => {
+                self.turns.push(turn);
+                self.times += &times;
+            }
+            Err(why) => {
+                self.trouble.get_or_insert(why);
+            }
+        }
+    }
+
+    /// A turn that is run again: its figures are let go, and what went wrong is not.
+    pub(super) fn let_go(&mut self, measured: Result<(Turn, Times), String>) {
+        match measured {
+            Ok((turn, _)) => add(&mut self.spoilt, &turn.failures),
+            Err(why) => {
+                self.trouble.get_or_insert(why);
+            }
+        }
+    }
+}
+
+fn add(sum: &mut BTreeMap<String, u64>, failures: &BTreeMap<String, u64>) {
+    for (class, count) in failures {
+        *sum.entry(class.clone()).or_default() += count;
+    }
 }
 
 /// What a scenario came to.
@@ -43,13 +76,10 @@ pub(super) fn outcome(scenario: &Scenario, gathered: Vec<(String, Gathered)>) ->
 
 /// Sums of what was gathered.
 fn row(contestant: String, gathered: Gathered) -> Row {
-    let Gathered { turns, times, system_calls, trouble } = gathered;
+    let Gathered { turns, times, system_calls, trouble, spoilt: mut failures } = gathered;
     let median = |figure: fn(&Turn) -> Option<f64>| median_of_some(turns.iter().map(figure));
     let of = |percent| (!times.is_empty()).then(|| microseconds(times.percentile(percent)));
-    let mut failures = BTreeMap::new();
-    for (class, count) in turns.iter().flat_map(|turn| &turn.failures) {
-        *failures.entry(class.clone()).or_default() += count;
-    }
+    turns.iter().for_each(|turn| add(&mut failures, &turn.failures));
     let cpu = median(|turn| turn.cpu);
     let sum = |seconds: fn(&Turn) -> f64| turns.iter().map(seconds).sum::<f64>();
     let (user, system) = (sum(|turn| turn.user_seconds), sum(|turn| turn.system_seconds));
@@ -222,6 +252,21 @@ mod tests {
         assert_eq!(outcome.best.as_deref(), Some("sound"));
         assert_eq!(outcome.rows[1].failures["timeout"], 2);
         assert!(outcome.sentence.starts_with("Of those compared only sound bore"), "{}", outcome.sentence);
+    }
+
+    #[test]
+    fn what_went_wrong_in_a_round_that_is_run_again_is_not_forgotten() {
+        let mut failing = gathered(&[1.0; 6]);
+        let mut spoilt = gathered(&[1.0]).turns.remove(0);
+        spoilt.failures.insert("mismatch".to_owned(), 1);
+        failing.let_go(Ok((spoilt, Times::default())));
+        let mut crashed = gathered(&[1.5; 6]);
+        crashed.let_go(Err("it ended".to_owned()));
+        let both = [("failing", failing), ("crashed", crashed), ("sound", gathered(&[2.0; 6]))];
+        let outcome = outcome(&SCENARIO, both.map(|(name, gathered)| (name.to_owned(), gathered)).into());
+        assert_eq!(outcome.best.as_deref(), Some("sound"));
+        let failing = outcome.rows.iter().find(|row| row.contestant == "failing").unwrap();
+        assert_eq!((failing.failures["mismatch"], failing.rounds.len()), (1, 6));
     }
 
     #[test]
