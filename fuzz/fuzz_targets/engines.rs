@@ -21,6 +21,8 @@ mod engines;
 mod play;
 #[path = "../../crates/switchboard/tests/differential/receiving.rs"]
 mod receiving;
+#[path = "../../crates/switchboard/tests/rig/reserved.rs"]
+mod reserved;
 #[path = "../../crates/switchboard/tests/differential/settle.rs"]
 mod settle;
 #[path = "../../crates/switchboard/tests/differential/steps.rs"]
