@@ -275,8 +275,15 @@ impl Frame {
             }
         });
         canvas.layer("axis", "", |pen| {
+            let mut free = 0.0;
             for tick in &ticks {
-                pen.text((scale.place(*tick), self.bottom() + 13.0), Anchor::Middle, &unit.short(*tick));
+                let text = unit.short(*tick);
+                let half = label::width(&text) / 2.0;
+                let x = scale.place(*tick).min(self.width - half).max(half);
+                if x - half >= free {
+                    pen.text((x, self.bottom() + 13.0), Anchor::Middle, &text);
+                    free = x + half + 3.0;
+                }
             }
             let title = label::fitting(axis, self.width);
             let (x, anchor) = if self.is_narrow { (0.0, Anchor::Start) } else { (self.left, Anchor::Start) };
