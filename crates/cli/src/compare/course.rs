@@ -135,7 +135,9 @@ impl<'a> Course<'a> {
             // A fresh one: after a load, what was needed for it may still be there.
             let first = self.options.scenarios[0];
             let server = self.start(contestant, first.service).await.map_err(refused)?;
-            self.idle[index] = idle(&server, &first, &self.manner()).await;
+            let (memory, share) = idle(&server, &first, &self.manner()).await;
+            self.idle[index] = memory;
+            self.gathered.iter_mut().for_each(|of_all| of_all[index].idle_cpu = share);
             server.stop().await;
             for service in self.services() {
                 let server = self.start(contestant, service).await.map_err(refused)?;

@@ -113,6 +113,8 @@ pub(crate) struct Row {
     pub(crate) system_calls: Figure,
     /// How often one of the server's threads gave way to another, by its own will or not, for a message.
     pub(crate) switches: Option<f64>,
+    /// What the server uses of a core while all of many connections are idle.
+    pub(crate) idle_cpu: Option<f64>,
     /// Processor time and messages a second as ratios to those of the best.
     pub(crate) cpu_ratio: Option<Ratio>,
     pub(crate) rate_ratio: Option<Ratio>,
@@ -167,4 +169,12 @@ impl Row {
     pub(super) fn is_sound(&self) -> bool {
         self.failed() == 0 && self.trouble.is_none() && self.cpu.is_some()
     }
+
+    /// Whether it leaves the processor to others when there is nothing to do.
+    pub(super) fn rests(&self) -> bool {
+        self.idle_cpu.is_none_or(|share| share < RESTLESS)
+    }
 }
+
+/// Of a core, while there is nothing to do: whoever uses more does not wait to be told.
+const RESTLESS: f64 = 0.2;

@@ -21,6 +21,8 @@ pub(super) struct Gathered {
     pub(super) trouble: Option<String>,
     /// Of turns that were run again, because others were at work: that excuses a slow answer, and no wrong one.
     pub(super) spoilt: BTreeMap<String, u64>,
+    /// Of a core, while nobody says anything.
+    pub(super) idle_cpu: Option<f64>,
 }
 
 impl Gathered {
@@ -76,7 +78,7 @@ pub(super) fn outcome(scenario: &Scenario, gathered: Vec<(String, Gathered)>) ->
 
 /// Sums of what was gathered.
 fn row(contestant: String, gathered: Gathered) -> Row {
-    let Gathered { turns, times, system_calls, trouble, spoilt: mut failures } = gathered;
+    let Gathered { turns, times, system_calls, trouble, spoilt: mut failures, idle_cpu } = gathered;
     let median = |figure: fn(&Turn) -> Option<f64>| median_of_some(turns.iter().map(figure));
     let of = |percent| (!times.is_empty()).then(|| microseconds(times.percentile(percent)));
     turns.iter().for_each(|turn| add(&mut failures, &turn.failures));
@@ -96,6 +98,7 @@ fn row(contestant: String, gathered: Gathered) -> Row {
         system: part(system),
         system_calls,
         switches: median(|turn| turn.switches),
+        idle_cpu,
         cpu_ratio: None,
         rate_ratio: None,
         failures,
@@ -105,9 +108,9 @@ fn row(contestant: String, gathered: Gathered) -> Row {
     }
 }
 
-/// Who spends the least, and fails never.
+/// Who spends the least, fails never, and rests when there is nothing to do.
 fn best(rows: &[Row]) -> Option<&Row> {
-    let sound = rows.iter().filter(|row| row.is_sound());
+    let sound = rows.iter().filter(|row| row.is_sound() && row.rests());
     sound.min_by(|one, other| order(one).total_cmp(&order(other)))
 }
 
@@ -140,8 +143,10 @@ fn sentence(rows: &[Row], best: Option<&Row>) -> String {
         return "Nobody bore this without a failure, so that there is nobody to recommend.".to_owned();
     };
     let spent = best.cpu.unwrap_or_default();
-    let others: Vec<_> =
-        rows.iter().filter(|row| row.is_sound() && row.contestant != best.contestant).collect();
+    let others: Vec<_> = rows
+        .iter()
+        .filter(|row| row.is_sound() && row.rests() && row.contestant != best.contestant)
+        .collect();
     let name = &best.contestant;
     if rows.len() == 1 {
         return format!("{name} spends {spent:.2} µs of CPU for a message; nobody else took part.");
@@ -167,7 +172,18 @@ fn sentence(rows: &[Row], best: Option<&Row>) -> String {
         sentence
             .push_str(&format!("{joint} {name}, the next, spends {} times as much", with_interval(&ratio)));
     }
-    sentence + "."
+    sentence.push('.');
+    let restless: Vec<_> = rows.iter().filter(|row| row.is_sound() && !row.rests()).collect();
+    let most = restless.iter().filter_map(|row| row.idle_cpu).fold(0.0, f64::max) * 100.0;
+    if !restless.is_empty() {
+        let names: Vec<_> = restless.iter().map(|row| &*row.contestant).collect();
+        let verb = if names.len() == 1 { "is" } else { "are" };
+        let names = listed(&names);
+        sentence.push_str(&format!(
+            " Left out {verb} {names}: up to {most:.0} % of a core is used while nobody says anything."
+        ));
+    }
+    sentence
 }
 
 /// `1.54 (1.48–1.60)`.
@@ -267,6 +283,17 @@ mod tests {
         assert_eq!(outcome.best.as_deref(), Some("sound"));
         let failing = outcome.rows.iter().find(|row| row.contestant == "failing").unwrap();
         assert_eq!((failing.failures["mismatch"], failing.rounds.len()), (1, 6));
+    }
+
+    #[test]
+    fn who_never_rests_is_not_recommended() {
+        let polling = Gathered { idle_cpu: Some(1.0), ..gathered(&[1.0; 6]) };
+        let resting = Gathered { idle_cpu: Some(0.01), ..gathered(&[2.0; 6]) };
+        let all = [("polling", polling), ("resting", resting), ("other", gathered(&[3.0; 6]))];
+        let outcome = outcome(&SCENARIO, all.map(|(name, gathered)| (name.to_owned(), gathered)).into());
+        assert_eq!(outcome.best.as_deref(), Some("resting"));
+        let said = " Left out is polling: up to 100 % of a core is used while nobody says anything.";
+        assert!(outcome.sentence.ends_with(said), "{}", outcome.sentence);
     }
 
     #[test]
