@@ -236,7 +236,7 @@ impl Frame {
         } else {
             let name = widest(&mut names.iter().copied()).clamp(40.0, width * 0.3);
             let value = widest(&mut said.iter().map(String::as_str));
-            (name + GAP, width - value.max(24.0) - GAP)
+            (name + GAP, width - value.max(24.0) * BOLD - GAP)
         };
         let key = key_rows as f64 * key::ROW;
         Self {
@@ -311,6 +311,9 @@ impl Frame {
         }
     }
 }
+
+/// How much wider a text is that is marked.
+const BOLD: f64 = 1.15;
 
 /// How thick a bar is, and half of the cap of a whisker.
 const BAR: f64 = 16.0;
