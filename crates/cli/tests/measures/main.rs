@@ -43,4 +43,4 @@ fn is_required() -> bool {
     is_required
 }
 
-const TRIES: usize = 5;
+const TRIES: usize = 12;
