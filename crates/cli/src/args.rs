@@ -26,7 +26,7 @@ use self::simulate::LowSimulate;
 use crate::choice::shown;
 use crate::completions::Shell;
 use crate::error::{Error, reason};
-use crate::quantity::duration;
+use crate::quantity::{count, duration};
 use crate::{
     compare as comparison, connect as client, doctor as examination, load as generator, man as manual,
     serve as server, simulate as network,
@@ -133,6 +133,17 @@ enum LowCommand {
 
 fn understand_time(name: &str, text: &str) -> Result<Duration, Error> {
     duration(text).map_err(|wrong| wrong_value(name, text, wrong))
+}
+
+/// A count that is not zero, for then something else would be so, and not more than what makes sense.
+fn at_least_one(name: &str, text: &str, otherwise: &str, most: usize) -> Result<usize, Error> {
+    match count(text) {
+        Ok(0) => Err(wrong_value(name, text, format_args!("{otherwise}; give 1 or more"))),
+        Ok(count) if count > most => {
+            Err(wrong_value(name, text, format_args!("too many; give at most {most}")))
+        }
+        other => other.map_err(|wrong| wrong_value(name, text, wrong)),
+    }
 }
 
 fn wrong_value(name: &str, value: &str, wrong: impl std::fmt::Display) -> Error {

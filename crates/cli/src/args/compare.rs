@@ -6,14 +6,14 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use switchboard::Mechanism;
 
-use super::{Command, understand_time, wrong_value};
+use super::{Command, at_least_one, understand_time, wrong_value};
 use crate::choice::{Choice, shown};
 use crate::compare::contestant::{Contestant, Program, Scenario};
 use crate::compare::launch::Launch;
 use crate::compare::options::{Form, Job, Options};
 use crate::error::Error;
 use crate::ladder::Model;
-use crate::quantity::{count, size};
+use crate::quantity::size;
 use crate::service::Service;
 
 /// Compare servers under the same load: the models of `serve`, on each engine, and any others.
@@ -121,7 +121,7 @@ impl LowCompare {
         let contestants = self.contestants()?;
         let scenarios = self.scenarios()?;
         let rounds = match &self.rounds {
-            Some(text) => understand_number("rounds", text, "nothing would be measured")?,
+            Some(text) => at_least_one("rounds", text, "nothing would be measured", MOST)?,
             None if self.quick => QUICK_ROUNDS,
             None => ROUNDS,
         };
@@ -206,7 +206,7 @@ impl LowCompare {
 
     fn scenarios(&self) -> Result<Vec<Scenario>, Error> {
         let services: Vec<_> = list(&self.services).map(understand_service).collect::<Result<_, _>>()?;
-        let number = |text| understand_number("connections", text, "there would be no load");
+        let number = |text| at_least_one("connections", text, "there would be no load", MOST);
         let connections: Vec<_> = list(&self.connections).map(number).collect::<Result<_, _>>()?;
         let sizes: Vec<_> = list(&self.sizes).map(understand_size).collect::<Result<_, _>>()?;
         let mut scenarios = Vec::new();
@@ -255,16 +255,6 @@ fn understand_service(name: &str) -> Result<Service, Error> {
             Err(wrong_value("services", name, "it does not answer each message; give of echo, upper, line"))
         }
         Err(_) => Err(wrong_value("services", name, "no such service; give of echo, upper, line")),
-    }
-}
-
-fn understand_number(name: &str, text: &str, otherwise: &str) -> Result<usize, Error> {
-    match count(text) {
-        Ok(0) => Err(wrong_value(name, text, format_args!("{otherwise}; give 1 or more"))),
-        Ok(count) if count > MOST => {
-            Err(wrong_value(name, text, format_args!("too many; give at most {MOST}")))
-        }
-        other => other.map_err(|wrong| wrong_value(name, text, wrong)),
     }
 }
 

@@ -11,11 +11,11 @@ use switchboard::net::Target;
 
 use self::message::LowMessage;
 use super::serve::understand_threads;
-use super::{Command, understand_time, wrong_value};
+use super::{Command, at_least_one, understand_time, wrong_value};
 use crate::choice::{Choice, shown};
 use crate::error::Error;
 use crate::load::{Expect, Limit, Measure, Options, Pace, Task, Telling, Transport, Until};
-use crate::quantity::{count, duration, rate};
+use crate::quantity::{duration, rate};
 
 /// Put a load on a server, and tell how it bore it, and whether that can be believed.
 ///
@@ -255,16 +255,6 @@ fn understand_target(text: &str) -> Result<Target, Error> {
         return Err(wrong(&"nobody can listen on port 0; give one from 1 to 65535"));
     }
     Ok(target)
-}
-
-fn at_least_one(name: &str, text: &str, otherwise: &str, most: usize) -> Result<usize, Error> {
-    match count(text) {
-        Ok(0) => Err(wrong_value(name, text, format_args!("{otherwise}; give 1 or more"))),
-        Ok(count) if count > most => {
-            Err(wrong_value(name, text, format_args!("too many; give at most {most}")))
-        }
-        other => other.map_err(|wrong| wrong_value(name, text, wrong)),
-    }
 }
 
 fn some_time(name: &str, text: &str) -> Result<Duration, Error> {

@@ -9,12 +9,12 @@ use switchboard::sim::{Faults, Link};
 
 use super::faults::LowFaults;
 use super::serve::{self, understand_idle_timeout, understand_limit, understand_read_size};
-use super::{Command, understand_time, wrong_value};
+use super::{Command, at_least_one, understand_time, wrong_value};
 use crate::choice::{Choice, shown};
 use crate::error::Error;
 use crate::explain::Explain;
 use crate::ladder::Model;
-use crate::quantity::{bytes, count, duration, size};
+use crate::quantity::{bytes, duration, size};
 use crate::serve::options::Options as Server;
 use crate::service::TimeOfDay;
 use crate::simulate::SECONDS_IN_2000;
@@ -122,8 +122,8 @@ impl LowSimulate {
         let (link, is_quick) = self.link.as_deref().map_or(Ok((usual_link(), true)), understand_link)?;
         let options = Options {
             seeds: understand_seeds(&self.seeds)?,
-            clients: at_least_one("clients", &self.clients, "nobody would come")?,
-            messages: at_least_one("messages", &self.messages, "nothing would be said")?,
+            clients: at_least_one("clients", &self.clients, "nobody would come", MOST)?,
+            messages: at_least_one("messages", &self.messages, "nothing would be said", MOST)?,
             size: understand_size(&self.size)?,
             server,
             faults: self
@@ -136,7 +136,7 @@ impl LowSimulate {
             check: self.check,
             most_failures: match self.keep_going {
                 true => usize::MAX,
-                false => at_least_one("max-failures", &self.max_failures, "nothing would be run")?,
+                false => at_least_one("max-failures", &self.max_failures, "nothing would be run", MOST)?,
             },
             threads: serve::understand_threads(&self.threads)?,
             json: self.json,
@@ -202,16 +202,6 @@ fn understand_seeds(text: &str) -> Result<Range<u64>, Error> {
     };
     let seeds = number(first)?..number(end)?;
     if seeds.is_empty() { Err(wrong("no seed is in this range")) } else { Ok(seeds) }
-}
-
-fn at_least_one(name: &str, text: &str, otherwise: &str) -> Result<usize, Error> {
-    match count(text) {
-        Ok(0) => Err(wrong_value(name, text, format_args!("{otherwise}; give 1 or more"))),
-        Ok(count) if count > MOST => {
-            Err(wrong_value(name, text, format_args!("too many; give at most {MOST}")))
-        }
-        other => other.map_err(|wrong| wrong_value(name, text, wrong)),
-    }
 }
 
 fn understand_size(text: &str) -> Result<usize, Error> {
